@@ -1,0 +1,273 @@
+"""The vocabulary in which dialects and backends meet: requests, messages, tools, events, calls and inventories.
+
+Everything here is a frozen value. A request is validated where it is decoded and nowhere else, so a `ChatRequest`
+that exists is a valid one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Raw, Struct
+
+from adapters.errors import GatewayError
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """An HTTP request as data, relative to a host: no host, no credentials, no hop-by-hop headers.
+
+    Attributes:
+        method: An upper-case HTTP method.
+        target: The path and query, as they go on the wire.
+        headers: Lower-case names with their values, without `content-length` (the hop adds it).
+        body: The whole body, in bytes.
+    """
+
+    method: str
+    target: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+Schema: TypeAlias = dict[str, Any]
+Think: TypeAlias = bool | Literal["low", "medium", "high", "max"]
+KeepAlive: TypeAlias = int | float | str
+
+
+class Media(Struct, frozen=True):
+    """An image or a sound within a message.
+
+    Attributes:
+        kind: What it is.
+        data: Standard base64, padded, without a `data:` prefix.
+    """
+
+    kind: Literal["image", "audio"]
+    data: str
+
+
+class ToolCall(Struct, frozen=True, kw_only=True):
+    """One call of a tool by a model.
+
+    Attributes:
+        id: What a tool's result refers to; never empty.
+        name: The function's name.
+        arguments: A JSON object as text. It is kept as text so that the order and spelling of what the model said
+            survives.
+        index: The call's place within its answer, from 0.
+    """
+
+    id: str
+    name: str
+    arguments: Raw
+    index: int = 0
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """One turn of a conversation; all text of it is one string, all media are in order.
+
+    Attributes:
+        role: Who speaks.
+        text: What is said, possibly empty.
+        thinking: What an assistant thought before it spoke.
+        media: Images and sounds.
+        tool_calls: The calls an assistant made.
+        tool_call_id: For a tool's result: which call it answers.
+        tool_name: For a tool's result: which function it comes from.
+    """
+
+    role: Role
+    text: str = ""
+    thinking: str = ""
+    media: tuple[Media, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+    tool_name: str = ""
+
+
+class Tool(Struct, frozen=True, kw_only=True):
+    """A function that a model may call.
+
+    Attributes:
+        name: The function's name.
+        description: What it does, for the model to read.
+        parameters: A JSON Schema of its arguments, as the caller wrote it; None when the caller gave none.
+    """
+
+    name: str
+    description: str = ""
+    parameters: Schema | None = None
+
+
+class ChatRequest(Struct, frozen=True, kw_only=True):
+    """A chat, whatever dialect it was asked in. What the caller did not say is None, or empty.
+
+    Attributes:
+        model: The model as the caller named it, in a request; the name on the host, in a request to a host.
+        messages: The conversation, oldest first; at least one message.
+        stream: Whether the caller wants the answer piece by piece.
+        include_usage: Whether a stream ends with its usage.
+        tools: The functions the model may call.
+        format: `"json"` for any JSON, or a JSON Schema that the answer must follow.
+        think: Whether, or how hard, the model thinks before it answers.
+        options: Sampling and load options by the names of `adapters.options`, without `stop`.
+        stop: Texts that end the answer.
+        logprobs: Whether log probabilities of the answer's tokens are wanted.
+        top_logprobs: How many alternatives a token, 0 to 20.
+        keep_alive: How long the model stays loaded afterwards: seconds, or a duration such as `"10m"`; negative is for
+            ever, 0 unloads it.
+        truncate: Whether a prompt that does not fit loses its oldest messages; False refuses it.
+        shift: Whether generation may slide the context when it is full.
+        render_only: Whether the rendered prompt is wanted instead of an answer (`_debug_render_only`).
+        user: Who the caller says the end user is, for the log.
+        metadata: The caller's own notes, given back with the answer.
+        ignored: Paths of fields that were accepted and have no effect.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    stream: bool = False
+    include_usage: bool = False
+    tools: tuple[Tool, ...] = ()
+    format: Literal["json"] | Schema | None = None
+    think: Think | None = None
+    options: dict[str, Any] = {}
+    stop: tuple[str, ...] = ()
+    logprobs: bool = False
+    top_logprobs: int | None = None
+    keep_alive: KeepAlive | None = None
+    truncate: bool | None = None
+    shift: bool | None = None
+    render_only: bool = False
+    user: str | None = None
+    metadata: dict[str, str] | None = None
+    ignored: tuple[str, ...] = ()
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+class Alternative(Struct, frozen=True):
+    """A token that could have stood in a place, with its log probability and its UTF-8 bytes where known."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+
+
+class TokenLogprob(Struct, frozen=True):
+    """A token of the answer with its log probability, its UTF-8 bytes where known, and its alternatives."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+    top_logprobs: list[Alternative] = []
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """What an answer took, in tokens.
+
+    Attributes:
+        prompt: Tokens read, cached ones included.
+        completion: Tokens written, thinking included.
+        cached: Tokens of the prompt that came from a cache; None when the host does not say.
+        thinking: Tokens of the completion that were thinking, estimated from the share of its text.
+        estimated: Whether the counts are the gateway's estimate, because the host gave none.
+    """
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int | None = None
+    thinking: int = 0
+    estimated: bool = False
+
+
+class Delta(Struct, frozen=True, kw_only=True):
+    """The next piece of an answer. Text and thinking may come together with tool calls; each call is whole."""
+
+    text: str = ""
+    thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+class Finish(Struct, frozen=True, kw_only=True):
+    """The end of an answer.
+
+    Attributes:
+        reason: Why it ended. An answer with tool calls that was not cut short ends with `tool_calls`.
+        usage: What it took.
+        timings: What the host says about its own work, by the host's names (durations in nanoseconds), for the answer's
+            extension object.
+    """
+
+    reason: Literal["stop", "length", "tool_calls"]
+    usage: Usage
+    timings: dict[str, Any] = {}
+
+
+class Failure(Struct, frozen=True):
+    """The host said, or showed, that the answer will not be finished. Nothing comes after it."""
+
+    error: GatewayError
+
+
+Event: TypeAlias = Delta | Finish | Failure
+
+# --- inventory --------------------------------------------------------------------------------------------------------
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """A model that a host has on its disk.
+
+    Attributes:
+        name: The canonical name, with its tag.
+        digest: Which weights and settings stand behind the name, hexadecimal.
+        size: Bytes on disk.
+        modified: Seconds since the epoch when it was made or pulled.
+        context_length: The longest context it was trained for, in tokens; None when the host does not say.
+    """
+
+    name: str
+    digest: str = ""
+    size: int = 0
+    modified: int = 0
+    context_length: int | None = None
+
+
+class Resident(Struct, frozen=True, kw_only=True):
+    """A model that is in a host's memory now.
+
+    Attributes:
+        name: The canonical name that loaded it.
+        digest: As in `Model`.
+        size: Bytes of memory it takes.
+        size_vram: How many of them are on GPUs.
+        context_length: The context it was loaded with, in tokens; 0 when the host does not say.
+    """
+
+    name: str
+    digest: str = ""
+    size: int = 0
+    size_vram: int = 0
+    context_length: int = 0
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """What a host tells about one model when it is asked for the whole of it.
+
+    Attributes:
+        capabilities: `completion`, `tools`, `vision`, `thinking`, `insert`, `embedding`, `audio`; empty when the host is
+            too old to say.
+        stops: The texts that end an answer by the model's own settings.
+        context_length: As in `Model`.
+    """
+
+    capabilities: frozenset[str] = frozenset()
+    stops: tuple[str, ...] = ()
+    context_length: int | None = None
