@@ -14,6 +14,7 @@
     │   ├── BodyTimeout              408     request_timeout
     │   ├── BodyTooLarge             413     request_too_large
     │   ├── UnsupportedEncoding      415     unsupported_encoding
+    │   ├── HeadersTooLarge          431     headers_too_large
     │   └── CallerLeft               499     client_closed_request   seen in logs only
     ├── HostError                                                a host is at fault, another may do
     │   ├── HostUnreachable          502     upstream_unreachable
@@ -166,6 +167,13 @@ class UnsupportedEncoding(CallerError):
     default_code = "unsupported_encoding"
 
 
+class HeadersTooLarge(CallerError):
+    """The request's line and headers are over the limit."""
+
+    status = 431
+    default_code = "headers_too_large"
+
+
 class CallerLeft(CallerError):
     """The caller closed the connection before the answer was whole."""
 
@@ -179,7 +187,7 @@ class HostError(GatewayError):
     status = 502
     default_code = "upstream_error"
     fault = "host"
-    elsewhere = "once"
+    elsewhere: ClassVar[Elsewhere] = "once"
 
 
 class HostUnreachable(HostError):

@@ -1,0 +1,266 @@
+"""What a host says when it refuses or fails, as errors of the gateway (wire.md 2 and 11.3).
+
+Ollama's status alone is not to be believed: a mistake of the caller may come under 500, and everything that
+llama-server refuses comes as JSON inside the error's text. So the text decides, by the table `_RULES`, and the status
+only where no rule knows the text. `param` names what a caller of the OpenAI dialect sent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct, structs
+
+from adapters.errors import (
+    BodyTooLarge,
+    ContextLengthExceeded,
+    Forbidden,
+    GatewayError,
+    HostBroken,
+    HostBusy,
+    HostLacksModel,
+    HostRefused,
+    HostTimeout,
+    InvalidRequest,
+    ModelLoadFailed,
+    OutOfMemory,
+    RunnerCrashed,
+)
+
+
+def decode_error(status: int, body: bytes, request_model: str) -> GatewayError:
+    """Return the error that a host's refusal means, with a message that names no host, path or registry.
+
+    Args:
+        status: The HTTP status; 500 for an error line within an answer, whose status is long gone.
+        body: The whole body, JSON or not.
+        request_model: The model as the caller named it; empty when there was none.
+    """
+    refusal = _unwrap(body.decode(errors="replace"))
+    detail = f"{status}: {refusal.message or body.decode(errors='replace')}"[:_DETAIL_LIMIT]
+    for rule in _RULES:
+        if found := re.search(rule.pattern, refusal.message, re.IGNORECASE):
+            break
+    else:
+        rule, found = _by_status(status, told=bool(refusal.message)), None
+    known = {
+        "model": f'The model "{request_model}"' if request_model else "The model",
+        "said": _clean(refusal.message, request_model),
+        "status": status,
+        "lengths": _lengths(refusal),
+        **(found.groupdict() if found else {}),
+    }
+    param = rule.param.format_map(known) if rule.param else None
+    return rule.error(rule.message.format_map(known), param=param, code=rule.code, detail=detail)
+
+
+class _Rule(NamedTuple):
+    """Which error a text means. `message` and `param` may use what `decode_error` knows and what the pattern found."""
+
+    pattern: str
+    error: type[GatewayError]
+    message: str
+    param: str | None = None
+    code: str | None = None
+
+
+_REFUSES = "The host refuses the request: {said}"
+
+_RULES = (
+    # Texts that repeat what the caller wrote come first, so that no words within them are taken for the host's.
+    _Rule(
+        r"^invalid format:|invalid JSON schema in format|JSON schema conversion failed|failed to parse grammar",
+        InvalidRequest,
+        "The host cannot follow the JSON schema of the request: {said}",
+        "response_format",
+    ),
+    _Rule(r"^model ['\"].*['\"] not found", HostLacksModel, "{model} was not found."),
+    _Rule(
+        r"does not support tools", InvalidRequest, "{model} does not support tools.", "tools", "unsupported_parameter"
+    ),
+    _Rule(
+        r"does not support thinking",
+        InvalidRequest,
+        "{model} does not support thinking.",
+        "reasoning_effort",
+        "unsupported_parameter",
+    ),
+    _Rule(
+        r"does not support insert",
+        InvalidRequest,
+        "{model} cannot fill in text before a suffix.",
+        "suffix",
+        "unsupported_parameter",
+    ),
+    _Rule(
+        r"does not support (vision|multimodal)|image input is not supported",
+        InvalidRequest,
+        "{model} does not take images.",
+        "messages",
+        "unsupported_value",
+    ),
+    _Rule(
+        r"does not support audio|audio input is not supported",
+        InvalidRequest,
+        "{model} does not take audio.",
+        "messages",
+        "unsupported_value",
+    ),
+    _Rule(
+        r"does not support (?P<what>chat|generate|completion|embeddings?|image generation)",
+        InvalidRequest,
+        "{model} does not support {what}.",
+        "model",
+        "unsupported_value",
+    ),
+    _Rule(r"^(model is required|invalid model name)", InvalidRequest, _REFUSES, "model"),
+    _Rule(
+        r"^option \"(?P<option>\w+)\" must be of",
+        InvalidRequest,
+        _REFUSES,
+        "options.{option}",
+        "invalid_type",
+    ),
+    _Rule(
+        r"^(?P<option>\w+) is no longer supported",
+        InvalidRequest,
+        _REFUSES,
+        "options.{option}",
+        "unsupported_parameter",
+    ),
+    _Rule(r"^(invalid think value|think must be)", InvalidRequest, _REFUSES, "reasoning_effort"),
+    _Rule(r"^time: |^unsupported type: ", InvalidRequest, _REFUSES, "keep_alive"),
+    _Rule(r"^top_logprobs must be", InvalidRequest, _REFUSES, "top_logprobs"),
+    _Rule(r"^logprobs is not supported", InvalidRequest, _REFUSES, "logprobs", "unsupported_parameter"),
+    _Rule(
+        r"^illegal base64 data|assistant messages at the end|^value looks like object|only supports one image",
+        InvalidRequest,
+        _REFUSES,
+        "messages",
+    ),
+    _Rule(r"Go struct field \w+\.(?P<field>[\w.]+) of type", InvalidRequest, _REFUSES, "{field}", "invalid_type"),
+    _Rule(
+        r"exceeds the (available )?context|longer than the context|exceeds maximum context|too large to process",
+        ContextLengthExceeded,
+        "{lengths} Shorten the messages, raise `num_ctx`, or set `truncate` to true to drop the oldest.",
+        "messages",
+    ),
+    _Rule(
+        r'invalid tool call arguments for "(?P<tool>[^"]*)"',
+        HostBroken,
+        'The model called the tool "{tool}" with arguments that are not whole. Allow it more tokens, or try again.',
+    ),
+    _Rule(r"cloud is disabled", Forbidden, "{model} runs in Ollama's cloud, which is turned off on the host."),
+    _Rule(r"^unauthorized", HostRefused, "The host is not signed in to Ollama's cloud. Its operator can sign it in."),
+    _Rule(r"server busy|overloaded|^loading model", HostBusy, "The host is busy. Try again later."),
+    _Rule(r"^request canceled|context canceled", HostBroken, "The host gave up the request. Try again."),
+    _Rule(
+        r"out.of.(device.)?memory|erroroutofmemory|malloc failed|(failed|unable) to allocate|allocation failed"
+        r"|(not enough|insufficient) memory|more system memory|unable to load full model on gpu",
+        OutOfMemory,
+        "{model} does not fit into the host's memory. Try a smaller `num_ctx` or a smaller model, or try again later.",
+    ),
+    _Rule(
+        r"(llama-server|llama runner) process has terminated|timed out waiting for (llama-server|llama runner)"
+        r"|error (loading model|starting)|(unable|failed) to load model|startup failed|binary not found"
+        r"|unsupported model|no longer compatible|may be incompatible|requires mlx",
+        ModelLoadFailed,
+        "{model} cannot be loaded by the host. Its operator finds the reason in the log.",
+    ),
+    _Rule(
+        r"runner has unexpectedly stopped|encountered while running the model|no longer running|not responding"
+        r"|reading llama-server|unexpected server status",
+        RunnerCrashed,
+        "The process that runs the model stopped before the answer was whole. Try again.",
+    ),
+)
+"""Which error a text means, whatever its status; the first that matches."""
+
+_STATUSES = {
+    401: _Rule("", HostRefused, "The host asks for credentials that the gateway does not have."),
+    403: _Rule("", HostRefused, "The host does not let the gateway in."),
+    404: _Rule("", HostBroken, "The host does not answer as Ollama does."),
+    405: _Rule("", HostBroken, "The host does not answer as Ollama does."),
+    408: _Rule("", HostTimeout, "The host took too long."),
+    413: _Rule("", BodyTooLarge, "The request is too large for the host."),
+    429: _Rule("", HostBusy, "The host takes no more requests for now. Try again later."),
+    499: _Rule("", HostBroken, "The host gave up the request. Try again."),
+    504: _Rule("", HostTimeout, "The host took too long."),
+}
+"""Which error a status means when its text is unknown, or not Ollama's."""
+
+
+def _by_status(status: int, *, told: bool) -> _Rule:
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if 400 <= status < 500:
+        return _Rule("", InvalidRequest, _REFUSES if told else "The host refuses the request with status {status}.")
+    return _Rule("", HostBroken, "The host failed to answer. Try again.")
+
+
+# --- the host's own words ---------------------------------------------------------------------------------------------
+
+_DETAIL_LIMIT = 2000
+"""Characters of a host's own words that go to the log."""
+
+_SAID_LIMIT = 400
+"""Characters of a host's own words that go to the caller."""
+
+_TEXT_LIMIT = 16_384
+"""Characters of a host's own words that are looked at; Ollama adds up to 8192 of its runner's log."""
+
+
+class _Refusal(Struct):
+    """What llama-server says; Ollama itself gives the message only."""
+
+    message: str
+    n_prompt_tokens: int | None = None
+    n_ctx: int | None = None
+
+
+class _Body(Struct):
+    error: str | _Refusal
+
+
+_BODY = msgspec.json.Decoder(_Body)
+
+
+def _unwrap(text: str) -> _Refusal:
+    """Return what a body says, out of as many layers of JSON as it is in; an empty message when it is not JSON."""
+    try:
+        error = _BODY.decode(text).error
+    except (msgspec.DecodeError, RecursionError):
+        return _Refusal("")
+    if isinstance(error, _Refusal):
+        return structs.replace(error, message=error.message[:_TEXT_LIMIT])
+    nested = _unwrap(error)
+    return nested if nested.message else _Refusal(error[:_TEXT_LIMIT])
+
+
+def _lengths(refusal: _Refusal) -> str:
+    if refusal.n_ctx is None or refusal.n_prompt_tokens is None:
+        return "The messages are longer than the model's context."
+    return (
+        f"This model's maximum context length is {refusal.n_ctx} tokens. "
+        f"However, your messages resulted in {refusal.n_prompt_tokens} tokens."
+    )
+
+
+_PLACES = re.compile(
+    r"(?P<url>\b[a-z][a-z0-9+.-]*://[^\s\"'`<>]+)"
+    r"|(?P<model>\b[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?/[\w./:@-]+)"
+    r"|(?P<path>(?<![\w.#/])(?:/[\w.@+~-]+){2,}|\b[a-z]:\\[^\s\"']+)"
+    r"|(?P<host>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|\[[0-9a-f:]*:[0-9a-f:.]*\](?::\d+)?|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*"
+    r"(?::\d{4,5}\b|\.(?:ai|arpa|com|dev|home|internal|io|lan|local|localdomain|net|org)\b))",
+    re.IGNORECASE,
+)
+"""What looks like an address, a path, or a model's name with its registry."""
+
+
+def _clean(text: str, model: str) -> str:
+    """Return a host's words for the caller: without addresses and paths, and with the caller's name for the model."""
+    text = " ".join(text.split())[: 2 * _SAID_LIMIT]
+    said = _PLACES.sub(lambda found: (found["model"] and model) or f"({found.lastgroup})", text)
+    return said if len(said) <= _SAID_LIMIT else said[:_SAID_LIMIT] + "…"

@@ -1,0 +1,123 @@
+"""What a caller may say beyond OpenAI's fields, so that nothing a local model can do is lost.
+
+Extensions stand at top level, in `options: {…}` or in `ollama: {…}`, which has an `options` of its own. What is said
+twice counts as it was said in the later of these places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from adapters.openai.fields import Fields, Ignored, check_depth, shown, wrong_type
+from adapters.openai.response_format import decode_format
+from adapters.openai.thinking import decode_think
+from adapters.options import KNOWN, RETIRED, check_keep_alive, check_option
+from adapters.types import KeepAlive, Schema, Think
+
+
+class Extensions(Struct):
+    """What a caller said in extension fields. None, or UNSET where None means something, is: nothing."""
+
+    options: dict[str, Any]
+    stop: tuple[str, ...] | None = None
+    keep_alive: KeepAlive | None = None
+    think: Think | None = None
+    format: Literal["json"] | Schema | UnsetType | None = UNSET
+    truncate: bool | None = None
+    shift: bool | None = None
+    render_only: bool = False
+
+
+def decode_extensions(request: Fields, own: frozenset[str], ignored: Ignored) -> Extensions:
+    """Read the extension fields of a request; what is neither an extension nor the endpoint's own has no effect.
+
+    Args:
+        request: The whole request.
+        own: The fields that the endpoint reads itself. At top level they are not extensions, whatever their name.
+        ignored: Takes the names of fields without effect. An option that is not known is named there as well, and
+            still handed on: a newer host may know it.
+
+    Raises:
+        InvalidRequest: An extension has a wrong type or value.
+    """
+    found = Extensions(options={})
+    for name, value in request.items():
+        if name not in own and name not in _PLACES and value is not None:
+            _take(found, name, value, name, ignored)
+    _take_options(found, request.object("options"), ignored)
+    nested = request.object("ollama")
+    if nested is not None:
+        for name, value in nested.items():
+            if name != "options" and value is not None:
+                _take(found, name, value, nested.at(shown(name)), ignored)
+        _take_options(found, nested.object("options"), ignored)
+    return found
+
+
+def decode_stop(value: Any, path: str) -> tuple[str, ...]:
+    """Read the texts that end an answer: one or a list of them.
+
+    Raises:
+        InvalidRequest: It is neither.
+    """
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list):
+        raise wrong_type(path, "a string or an array of strings", value)
+    for place, text in enumerate(value):
+        if not isinstance(text, str):
+            raise wrong_type(f"{path}[{place}]", "a string", text)
+    # An empty text stands at the beginning of every answer: some hosts would stop before they began.
+    return tuple(filter(None, value))
+
+
+_PLACES = frozenset({"options", "ollama"})
+
+
+def _boolean(value: Any, path: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise wrong_type(path, "a boolean", value)
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "keep_alive": ("keep_alive", check_keep_alive),
+    "think": ("think", decode_think),
+    "format": ("format", decode_format),
+    "truncate": ("truncate", _boolean),
+    "shift": ("shift", _boolean),
+    "stop": ("stop", decode_stop),
+    "_debug_render_only": ("render_only", _boolean),
+}
+"""Names on the wire, with the attribute of `Extensions` that they fill and how they are read."""
+
+
+def _take(found: Extensions, name: str, value: Any, path: str, ignored: Ignored) -> None:
+    if name in KNOWN:
+        found.options[name] = check_option(name, value, path)
+    elif name in _FIELDS:
+        attribute, read = _FIELDS[name]
+        setattr(found, attribute, read(value, path))
+    else:
+        ignored.add(path)
+
+
+def _take_options(found: Extensions, options: Fields | None, ignored: Ignored) -> None:
+    if options is None:
+        return
+    for name, value in options.items():
+        if value is None:
+            continue
+        path = options.at(shown(name))
+        if name == "stop":
+            found.stop = decode_stop(value, path)
+        elif name in KNOWN:
+            found.options[name] = check_option(name, value, path)
+        else:
+            ignored.add(path)
+            if name not in RETIRED:
+                check_depth(value, path)
+                found.options[name] = value

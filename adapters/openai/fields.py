@@ -1,0 +1,283 @@
+"""Typed readers of a request's JSON, whose failures say where they are, in OpenAI's words and codes.
+
+Requests are decoded to plain JSON in one go and then read field by field. Compared with one typed structure for the
+whole body this names fields that nobody knows, gives each failure the message and code that OpenAI gives, and is as
+fast for the few fields that a request has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import ItemsView
+from typing import Any
+
+import msgspec
+
+from adapters.errors import InvalidRequest
+
+MAX_DEPTH = 100
+"""How deep values that are handed on (schemas, options) may be nested; encoders and schema tools recurse over them."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Fields:
+    """A JSON object within a request, and where it stands there.
+
+    A field that is null and one that is absent are the same: the caller said nothing.
+
+    Attributes:
+        path: Where the object stands, such as `messages[0]`; empty for the request itself.
+    """
+
+    __slots__ = ("_values", "path")
+
+    def __init__(self, values: dict[str, Any], path: str = "") -> None:
+        self._values = values
+        self.path = path
+
+    def at(self, name: str) -> str:
+        """Return the path of a field."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return all fields, in the caller's order."""
+        return self._values.items()
+
+    def get(self, name: str) -> Any:
+        """Return a field of any type, or None."""
+        return self._values.get(name)
+
+    def unknown(self, known: frozenset[str]) -> list[str]:
+        """Return the names of the fields that are not among the known ones."""
+        if self._values.keys() <= known:
+            return []
+        return [name for name, value in self._values.items() if name not in known and value is not None]
+
+    def string(self, name: str) -> str | None:
+        """Return a string, or None."""
+        value = self._values.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise wrong_type(self.at(name), "a string", value)
+
+    def boolean(self, name: str) -> bool | None:
+        """Return a boolean, or None."""
+        value = self._values.get(name)
+        if value is None or isinstance(value, bool):
+            return value
+        raise wrong_type(self.at(name), "a boolean", value)
+
+    def integer(self, name: str, least: int | None = None, most: int | None = None) -> int | None:
+        """Return an integer within bounds, or None. A float without a fraction counts as one."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise wrong_type(self.at(name), "an integer", value)
+        _check_range(value, self.at(name), "integer", least, most)
+        return value
+
+    def number(self, name: str, least: float, most: float) -> float | None:
+        """Return a number within bounds, as it was written, or None."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise wrong_type(self.at(name), "a decimal", value)
+        _check_range(value, self.at(name), "decimal", least, most)
+        return value
+
+    def array(self, name: str) -> list[Any] | None:
+        """Return an array, or None."""
+        value = self._values.get(name)
+        if value is None or isinstance(value, list):
+            return value
+        raise wrong_type(self.at(name), "an array", value)
+
+    def strings(self, name: str) -> list[str]:
+        """Return an array of strings, or nothing."""
+        items = self.array(name) or []
+        for place, item in enumerate(items):
+            if not isinstance(item, str):
+                raise wrong_type(f"{self.at(name)}[{place}]", "a string", item)
+        return items
+
+    def object(self, name: str) -> Fields | None:
+        """Return an object, or None."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            return Fields(value, self.at(name))
+        raise wrong_type(self.at(name), "an object", value)
+
+    def objects(self, name: str) -> list[Fields]:
+        """Return an array of objects, or nothing."""
+        items = self.array(name)
+        if not items:
+            return []
+        path = self.at(name)
+        for place, item in enumerate(items):
+            if not isinstance(item, dict):
+                raise wrong_type(f"{path}[{place}]", "an object", item)
+        return [Fields(item, f"{path}[{place}]") for place, item in enumerate(items)]
+
+    def schema(self, name: str) -> dict[str, Any] | None:
+        """Return an object that is handed on as it is, nested no deeper than `MAX_DEPTH`, or None."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise wrong_type(self.at(name), "an object", value)
+        check_depth(value, self.at(name))
+        return value
+
+    def required_string(self, name: str) -> str:
+        """Return a string that must be there and may be empty."""
+        value = self.string(name)
+        if value is None:
+            raise missing(self.at(name))
+        return value
+
+    def required_text(self, name: str) -> str:
+        """Return a string that must be there and say something."""
+        value = self.required_string(name)
+        if not value:
+            path = self.at(name)
+            message = f"Invalid '{path}': empty string. Expected a string with minimum length 1."
+            raise InvalidRequest(message, param=path, code="empty_string")
+        return value
+
+    def required_object(self, name: str) -> Fields:
+        """Return an object that must be there."""
+        value = self.object(name)
+        if value is None:
+            raise missing(self.at(name))
+        return value
+
+
+class Ignored:
+    """The paths of fields that were accepted and have no effect.
+
+    They go into a header of the answer. So there are at most `MOST` of them, each short and of letters, digits and a
+    few signs; whatever else a caller put into a name stands there as a question mark.
+    """
+
+    MOST = 20
+    LONGEST = 64
+
+    __slots__ = ("_paths",)
+
+    def __init__(self) -> None:
+        self._paths: dict[str, None] = {}
+
+    def add(self, path: str) -> None:
+        """Name a field; naming it again changes nothing."""
+        if len(self._paths) <= self.MOST:
+            self._paths[_UNSAFE.sub("?", path[: self.LONGEST])] = None
+
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths in the order of their first naming, ending in `...` when there were too many."""
+        paths = tuple(self._paths)
+        return (*paths[: self.MOST], "...") if len(paths) > self.MOST else paths
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.\[\]-]")
+
+
+def decode_object(body: bytes) -> Fields:
+    """Decode the body of a request.
+
+    Raises:
+        InvalidRequest: It is not JSON, not UTF-8, nested too deeply, or not an object.
+    """
+    try:
+        value = _decode(body)
+    except msgspec.DecodeError as error:
+        reason = str(error).removeprefix("JSON is malformed: ") if body else "it is empty"
+        raise InvalidRequest(f"The request body is not valid JSON: {reason}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The request body is not valid UTF-8 (byte {error.start} of a string).") from error
+    except RecursionError as error:
+        raise InvalidRequest("The request body is nested too deeply.") from error
+    if not isinstance(value, dict):
+        message = f"The request body must be a JSON object, but it is {_kind(value)}."
+        raise InvalidRequest(message, code="invalid_type")
+    return Fields(value)
+
+
+def missing(path: str) -> InvalidRequest:
+    """Return the failure for a field that must be there."""
+    return InvalidRequest(f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter")
+
+
+def wrong_type(path: str, expected: str, value: object) -> InvalidRequest:
+    """Return the failure for a value of the wrong JSON type."""
+    message = f"Invalid type for '{path}': expected {expected}, but got {_kind(value)} instead."
+    return InvalidRequest(message, param=path, code="invalid_type")
+
+
+def not_among(path: str, value: str, allowed: tuple[str, ...]) -> InvalidRequest:
+    """Return the failure for a word that is not one of those which mean something."""
+    listed = ", ".join(f"'{word}'" for word in allowed)
+    message = f"Invalid value: '{shown(value)}'. Supported values are: {listed}."
+    return InvalidRequest(message, param=path, code="invalid_value")
+
+
+def not_supported(path: str, message: str, code: str = "unsupported_value") -> InvalidRequest:
+    """Return the failure for something valid that cannot be honoured here."""
+    return InvalidRequest(message, param=path, code=code)
+
+
+def shown(text: str) -> str:
+    """Return a caller's text, cut so that it fits into a message."""
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def check_depth(value: object, path: str) -> None:
+    """Check that a value can be handed on.
+
+    Raises:
+        InvalidRequest: It is nested deeper than `MAX_DEPTH`.
+    """
+    containers: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 2):
+        if not containers:
+            return
+        containers = [
+            child
+            for container in containers
+            for child in (container.values() if isinstance(container, dict) else container)
+            if isinstance(child, (dict, list))
+        ]
+    raise InvalidRequest(f"Invalid '{path}': nested deeper than {MAX_DEPTH} levels.", param=path)
+
+
+def _check_range(value: float, path: str, kind: str, least: float | None, most: float | None) -> None:
+    if least is not None and value < least:
+        found = f"{kind} below minimum value. Expected a value >= {least}, but got {shown(str(value))} instead."
+        raise InvalidRequest(f"Invalid '{path}': {found}", param=path, code=f"{kind}_below_min_value")
+    if most is not None and value > most:
+        found = f"{kind} above maximum value. Expected a value <= {most}, but got {shown(str(value))} instead."
+        raise InvalidRequest(f"Invalid '{path}': {found}", param=path, code=f"{kind}_above_max_value")
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int():
+            return "an integer"
+        case float():
+            return "a decimal"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "an object"

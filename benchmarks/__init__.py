@@ -1,0 +1,1 @@
+"""What `make bench` runs: the figures of one gateway process, with nginx beside it as the scale."""

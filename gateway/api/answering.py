@@ -1,0 +1,108 @@
+"""The outermost layer of our own: each request gets its record, and each failure an answer in the caller's dialect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+
+from adapters.errors import (
+    BodyTimeout,
+    CallerLeft,
+    GatewayError,
+    InternalError,
+    MethodNotAllowed,
+    Unauthorized,
+    UnknownURL,
+)
+from adapters.openai.errors import encode_error
+from gateway.log import log
+from gateway.record import Record
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from gateway.metrics import Metrics
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+
+
+class Answering:
+    """The application: gives each request a record, and turns what is raised below into an answer.
+
+    The record stands in the scope under `record`. Its `status` says whether an answer has begun; from then on an error
+    is the endpoint's to tell, and what is raised all the same ends the connection.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self  # the router then raises its refusals instead of answering them in plain text
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        record = scope["record"] = Record(self._metrics, scope["method"], scope["path"], request_id)
+        try:
+            await self._app(scope, receive, send)
+        except CallerLeft as error:
+            record.error, record.status = error, error.status
+        except GatewayError as error:
+            await self._refuse(send, record, error)
+        except HTTPException as error:
+            await self._refuse(send, record, _unserved(record, error))
+        except Exception as error:  # noqa: BLE001 - the outermost layer: nothing may end in a bare 500
+            log("defect", "error", exception=error, request_id=record.request_id)
+            await self._refuse(
+                send, record, InternalError("The gateway has a defect. Its log says more.", detail=repr(error))
+            )
+        finally:
+            record.close()
+
+    async def _refuse(self, send: Send, record: Record, error: GatewayError) -> None:
+        record.error = error
+        if record.status:
+            raise error
+        await reply(send, record, error.status, encode_error(error), [JSON, *error_headers(error)])
+
+
+async def reply(send: Send, record: Record, status: int, body: bytes, headers: Headers) -> None:
+    """Send a whole answer."""
+    record.status = status
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length, request_id(record)]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def request_id(record: Record) -> tuple[bytes, bytes]:
+    """Return the header by which a caller can tell us which request it means."""
+    return b"x-request-id", record.request_id.encode()
+
+
+def error_headers(error: GatewayError) -> Headers:
+    """Return what the headers of an answer say about an error (wire.md 11.4)."""
+    headers: Headers = []
+    if not error.retryable:
+        headers.append((b"x-should-retry", b"false"))
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after))))
+    if isinstance(error, Unauthorized):
+        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, BodyTimeout):
+        headers.append((b"connection", b"close"))  # what still drips in is not waited for
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allow).encode()))
+    return headers
+
+
+def _unserved(record: Record, refusal: HTTPException) -> GatewayError:
+    """Return what the router's own refusals mean: no such address, or not by this method."""
+    if refusal.status_code == 405:
+        allow = tuple(sorted((refusal.headers or {})["Allow"].split(", ")))
+        message = f"{record.method} is not served at {record.path}; {' and '.join(allow)} is."
+        return MethodNotAllowed(message, allow=allow)
+    return UnknownURL(f"Unknown request URL: {record.method} {record.path}. Check its spelling; the API begins at /v1.")

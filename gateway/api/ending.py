@@ -1,0 +1,63 @@
+"""What can end a request from outside: its caller leaves or is too slow, or the gateway stops."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from adapters.errors import CallerLeft, GatewayError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from starlette.types import Scope
+
+
+class Ending:
+    """Cancels the task that answers a request when there is nobody to answer any more, or no time.
+
+    Use it around the work, in the task that does it: what ends the work is raised out of the block in place of the
+    cancellation.
+
+    A task that waits for `http.disconnect` would tell as well that the caller left. It would cost a tenth of a request,
+    so the server (`gateway.serving`) tells it directly, by `scope["departure"]`.
+
+    Args:
+        scope: The request.
+        running: Where it can be found while the work goes on.
+    """
+
+    __slots__ = ("_departure", "_error", "_running", "_task")
+
+    def __init__(self, scope: Scope, running: set[Ending]) -> None:
+        self._departure = scope["departure"]
+        self._running = running
+        self._error: GatewayError | None = None
+
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._running.add(self)
+        self._departure.tell = self._leave
+        if self._departure.gone:
+            self._leave()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._departure.tell = None
+        self._running.discard(self)
+        if self._error is not None and kind is asyncio.CancelledError:
+            self._task.uncancel()
+            raise self._error from None
+
+    def end(self, error: GatewayError) -> None:
+        """End the work for a reason; a second reason counts for nothing."""
+        if self._error is None:
+            self._error = error
+            self._task.cancel()
+
+    def _leave(self) -> None:
+        self.end(CallerLeft("The caller closed the connection before the answer was whole."))

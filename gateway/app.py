@@ -1,0 +1,84 @@
+"""The application as a value: its parts, its routes, and what begins and ends with it."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from starlette.middleware import Middleware
+from starlette.routing import Route, Router
+
+from adapters.errors import Stopping
+from gateway.api.answering import Answering
+from gateway.api.openai import ChatCompletions, Model, Models
+from gateway.api.operations import Healthz, MetricsPage, Readyz
+from gateway.auth import Keyring, RequireKey
+from gateway.catalogue import Catalogue
+from gateway.config import HostSettings
+from gateway.fleet import Fleet
+from gateway.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from starlette.routing import BaseRoute
+
+    from gateway.api.ending import Ending
+    from gateway.config import Settings
+    from gateway.simulator import Simulator
+
+
+class Gateway:
+    """One gateway: the ASGI application `app`, and the means to end what runs in it.
+
+    Args:
+        settings: All settings.
+        demo: The simulated host that stands beside the real ones; it is started and stopped with the application.
+    """
+
+    def __init__(self, settings: Settings, demo: Simulator | None = None) -> None:
+        self._demo = demo
+        self._metrics = Metrics()
+        self._running: set[Ending] = set()
+        self._catalogue = Catalogue(settings.models)
+        self._keyring = Keyring(settings.keys)
+        self._settings = settings
+        demos = [HostSettings(url=demo.url, name="demo", parallel=16)] if demo else []
+        self.fleet = Fleet(
+            [*settings.hosts, *demos],
+            timeouts=settings.timeouts,
+            interval=settings.probe_interval,
+            metrics=self._metrics,
+        )
+        self.app = Answering(Router(self._routes(), redirect_slashes=False, lifespan=self._lifespan), self._metrics)
+
+    def end_all(self) -> None:
+        """End every answer that is still being given; each caller is told that the gateway stops."""
+        for ending in list(self._running):
+            ending.end(Stopping("The gateway is shutting down.", retry_after=5))
+
+    def _routes(self) -> Sequence[BaseRoute]:
+        settings, fleet, catalogue, running = self._settings, self.fleet, self._catalogue, self._running
+        keyed = [Middleware(RequireKey, keyring=self._keyring)]
+        return [
+            Route(
+                "/v1/chat/completions",
+                ChatCompletions(settings, fleet, catalogue, running),
+                methods=["POST"],
+                middleware=keyed,
+            ),
+            Route("/v1/models", Models(fleet, catalogue), methods=["GET"], middleware=keyed),
+            Route("/v1/models/{model:path}", Model(fleet, catalogue), methods=["GET"], middleware=keyed),
+            Route("/healthz", Healthz(), methods=["GET"]),
+            Route("/readyz", Readyz(fleet), methods=["GET"]),
+            Route("/metrics", MetricsPage(self._metrics), methods=["GET"], middleware=keyed),
+        ]
+
+    @asynccontextmanager
+    async def _lifespan(self, _: object) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if self._demo is not None:
+                await stack.enter_async_context(self._demo)
+            self.fleet.start()
+            stack.push_async_callback(self.fleet.stop)
+            yield

@@ -1,0 +1,61 @@
+"""The names that callers may use, and what the configuration says about each model."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from adapters.errors import ModelNotFound
+from adapters.ollama.names import canonical
+from gateway.config import ModelSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from adapters.types import ChatRequest
+
+_NOTHING = ModelSettings()
+
+
+class Catalogue:
+    """Aliases and settings of models.
+
+    Attributes:
+        aliases: Each alias as configured, with the model that it means.
+    """
+
+    def __init__(self, models: Mapping[str, ModelSettings]) -> None:
+        self._settings = {canonical(name): settings for name, settings in models.items()}
+        self.aliases = {alias: name for name, settings in models.items() for alias in settings.aliases}
+        self._targets = {canonical(alias): canonical(name) for alias, name in self.aliases.items()}
+
+    def key(self, model: str) -> str:
+        """Return the canonical name of what a caller's name means, aliases followed."""
+        name = canonical(model)
+        return self._targets.get(name, name)
+
+    def apply(self, key: str, request: ChatRequest) -> ChatRequest:
+        """Return a request with what the configuration says where the caller said nothing.
+
+        A prompt that does not fit is refused unless someone said that it may be cut.
+        """
+        settings = self._settings.get(key, _NOTHING)
+        options = {**settings.options, **request.options}
+        stop = options.pop("stop", ())
+        return msgspec.structs.replace(
+            request,
+            options=options,
+            stop=request.stop or tuple(stop),
+            keep_alive=settings.keep_alive if request.keep_alive is None else request.keep_alive,
+            think=settings.think if request.think is None else request.think,
+            truncate=bool(settings.truncate) if request.truncate is None else request.truncate,
+        )
+
+    def not_found(self, model: str, names: Iterable[str]) -> ModelNotFound:
+        """Return the error for a model that no host has, with those of the names there are that come near to it."""
+        known = [name.removesuffix(":latest") for name in names] + list(self.aliases)
+        near = difflib.get_close_matches(model.removesuffix(":latest"), known, 3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists what there is."
+        return ModelNotFound(f"The model {model!r} does not exist here. {hint}", param="model")

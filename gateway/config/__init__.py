@@ -1,0 +1,7 @@
+"""The configuration: what can be set, where it is read from, and what is wrong with it."""
+
+from gateway.config.loading import load
+from gateway.config.problems import ConfigError, Problem
+from gateway.config.settings import HostSettings, KeySettings, ModelSettings, Settings, Timeouts
+
+__all__ = ["ConfigError", "HostSettings", "KeySettings", "ModelSettings", "Problem", "Settings", "Timeouts", "load"]

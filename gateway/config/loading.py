@@ -1,0 +1,178 @@
+"""File and environment → `Settings`, or a list of everything that is wrong with them.
+
+A setting comes from the environment (`OLLAMA_GATEWAY_LISTEN`), else from the file, else from its default. Without
+configured hosts, `OLLAMA_HOST` says where Ollama is, as it does for Ollama's own clients.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from gateway.config.checks import check
+from gateway.config.problems import ConfigError, Problem
+from gateway.config.settings import HostSettings, KeySettings, ModelSettings, Settings, Timeouts
+from gateway.config.source import Path, Source, write
+
+PREFIX = "OLLAMA_GATEWAY_"
+
+LISTS: dict[str, type[Any]] = {"hosts": HostSettings, "keys": KeySettings}
+TABLES: dict[str, type[Any]] = {"models": ModelSettings}
+GROUPS: dict[str, type[Any]] = {"timeouts": Timeouts}
+
+_PATH = re.compile(r" - at `\$(?P<path>.*)`$")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`")
+
+
+def variables() -> dict[str, Path]:
+    """Return every environment variable that sets something, with the path of what it sets."""
+    found: dict[str, Path] = {}
+    for name in Settings.__struct_fields__:
+        found[PREFIX + name.upper()] = (name,)
+        for part in GROUPS[name].__struct_fields__ if name in GROUPS else ():
+            found[f"{PREFIX}{name}_{part}".upper()] = (name, part)
+    return found
+
+
+def load(file: FilePath | None, environ: Mapping[str, str]) -> Settings:
+    """Return the settings that a file (if any) and the environment make.
+
+    Raises:
+        ConfigError: The file cannot be read, or something in it or in the environment is wrong.
+    """
+    loading = _Loading()
+    if file is not None:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([Problem(source=str(file), message=f"cannot be read: {error}")]) from error
+        loading.read_file(Source(str(file), text, environ))
+    loading.read_environment(environ)
+    if "hosts" not in loading.values and environ.get("OLLAMA_HOST"):
+        loading.values["hosts"] = (HostSettings(url=_ollama_host(environ["OLLAMA_HOST"])),)
+    if loading.problems:
+        raise ConfigError(loading.problems)
+    settings = Settings(**loading.values)
+    loading.problems.extend(
+        Problem(source=source.name, line=source.line(path), key=write(path), message=message, hint=hint)
+        for path, message, hint in check(settings)
+        for source in (loading.source_of(path),)
+    )
+    if loading.problems:
+        raise ConfigError(loading.problems)
+    return settings
+
+
+class _Loading:
+    """The values and problems gathered so far, and where each value came from."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.problems: list[Problem] = []
+        self._sources: dict[str, Source] = {}
+        self._defaults = Source("the defaults", "", {})
+
+    def source_of(self, path: Path) -> Source:
+        return self._sources.get(str(path[0]) if path else "", self._defaults)
+
+    def read_file(self, source: Source) -> None:
+        self.problems += source.problems
+        if source.value is None:
+            return
+        if not isinstance(source.value, dict):
+            self._problem(
+                source, (), "must be a mapping of settings", "Begin with a line such as `listen: 127.0.0.1:11435`."
+            )
+            return
+        for name, value in source.value.items():
+            if name in Settings.__struct_fields__:
+                self._read(source, name, value)
+            else:
+                self._problem(source, (str(name),), "unknown setting", _did_you_mean(str(name), Settings))
+
+    def read_environment(self, environ: Mapping[str, str]) -> None:
+        known = variables()
+        for name in sorted(environ):
+            if not name.startswith(PREFIX) or name == PREFIX + "CONFIG":
+                continue
+            if name not in known:
+                close = difflib.get_close_matches(name.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in known], 1)
+                hint = f"Did you mean {PREFIX}{close[0]}?" if close else ""
+                self.problems.append(Problem(source=name, message="no setting has this variable", hint=hint))
+                continue
+            source = Source(name, environ[name], environ)
+            self.problems += source.problems
+            match known[name]:
+                case (str(group), str(part)):
+                    merged = msgspec.to_builtins(self.values.get(group, GROUPS[group]()))
+                    self._read(source, group, {**merged, part: source.value})
+                case (str(setting),):
+                    self._read(source, setting, source.value)
+
+    def _read(self, source: Source, name: str, value: Any) -> None:
+        """Convert the value of one setting, each entry of a list or table on its own, so that every path is exact."""
+        self._sources[name] = source
+        if name in LISTS and isinstance(value, list):
+            kind = LISTS[name]
+            parts = [self._convert(source, (name, index), item, kind) for index, item in enumerate(value)]
+            self.values[name] = tuple(part for part in parts if part is not None)
+        elif name in TABLES and isinstance(value, dict):
+            kind = TABLES[name]
+            items = {key: self._convert(source, (name, key), item or {}, kind) for key, item in value.items()}
+            self.values[name] = {key: item for key, item in items.items() if item is not None}
+        else:
+            self.values[name] = self._convert(source, (name,), value, get_type_hints(Settings)[name])
+
+    def _convert(self, source: Source, path: Path, value: Any, kind: Any) -> Any:
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            message, inner = _split(str(error))
+            if unknown := _UNKNOWN.match(message):
+                self._problem(
+                    source, (*path, *inner, unknown["name"]), "unknown setting", _did_you_mean(unknown["name"], kind)
+                )
+            else:
+                self._problem(source, (*path, *inner), message[0].lower() + message[1:])
+            return None
+
+    def _problem(self, source: Source, path: Path, message: str, hint: str = "") -> None:
+        self.problems.append(
+            Problem(source=source.name, line=source.line(path), key=write(path), message=message, hint=hint)
+        )
+
+
+def _split(error: str) -> tuple[str, Path]:
+    """Split msgspec's text into what is wrong and where."""
+    found = _PATH.search(error)
+    if found is None:
+        return error, ()
+    return error[: found.start()], tuple(_steps(found["path"]))
+
+
+def _steps(path: str) -> Iterator[str | int]:
+    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", path):
+        yield name or int(index)
+
+
+def _did_you_mean(name: str, kind: Any) -> str:
+    fields = next((k.__struct_fields__ for k in (kind, *get_args(kind)) if hasattr(k, "__struct_fields__")), ())
+    close = difflib.get_close_matches(name, fields, 1)
+    return f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(fields)}."
+
+
+def _ollama_host(value: str) -> str:
+    """Return the URL that `OLLAMA_HOST` means: scheme and port may be missing, and 0.0.0.0 is this machine."""
+    scheme, _, rest = value.strip().rpartition("://")
+    address, slash, path = rest.partition("/")
+    host, colon, port = address.rpartition(":") if not address.endswith("]") else (address, "", "")
+    if not colon:
+        host, port = address, ""
+    port = port or {"http": "80", "https": "443"}.get(scheme, "11434")
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+    return f"{scheme or 'http'}://{host}:{port}{slash}{path}"

@@ -1,0 +1,206 @@
+"""One call's life: choose a host, dial, wait for the first event, commit, stream, close.
+
+Until the first event nothing has been sent to the caller, so a failure means another host, or a true HTTP status. After
+it a failure is an event inside the stream. An answer that is not streamed is committed when it is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from adapters.errors import GatewayError, HostBroken, HostError, HostLacksModel, NoHost
+from adapters.ollama.chat import StreamDecoder, encode_request
+from adapters.ollama.errors import decode_error
+from adapters.ollama.profile import fit, needs_profile
+from adapters.types import Failure, Finish
+from gateway.routing import Candidate, rank
+
+if TYPE_CHECKING:
+    from adapters.types import ChatRequest, Event, Profile
+    from gateway.catalogue import Catalogue
+    from gateway.fleet import Fleet, Host
+    from gateway.hop import HopResponse
+    from gateway.record import Record
+
+ERROR_LIMIT = 1024 * 1024
+"""The largest error body that is read from a host, in bytes."""
+
+SETTLE = 1.0
+"""Seconds that a host may take to end its answer after the last event; then its connection is not used again."""
+
+
+class Exchange:
+    """One chat, asked of whichever host can answer it.
+
+    Made for one request; `close` must be called, whatever happens.
+
+    Attributes:
+        request: The request with the configuration's defaults, and with what turned out to be ignored.
+        digest: Which weights answer; empty before the first event.
+    """
+
+    def __init__(self, fleet: Fleet, catalogue: Catalogue, request: ChatRequest, record: Record) -> None:
+        self._fleet = fleet
+        self._catalogue = catalogue
+        self._key = catalogue.key(request.model)
+        self._record = record
+        self._choice: Candidate | None = None
+        self._response: HopResponse | None = None
+        self._decoder: StreamDecoder | None = None
+        self.request = catalogue.apply(self._key, request)
+        self.digest = ""
+
+    async def open(self) -> list[Event]:
+        """Return the first events, or all of them when the request is not for a stream.
+
+        Raises:
+            GatewayError: No host answers, or the request is at fault.
+        """
+        tried: set[str] = set()
+        last: HostError | None = None
+        chances = 1  # a request that hosts fail over may be the reason itself, so it is not taken to all of them
+        if not self._fleet.candidates(self._key):
+            await self._fleet.refresh()  # it may have been pulled a moment ago
+        while candidates := rank(self._fleet.candidates(self._key, tried)):
+            choice = candidates[0]
+            try:
+                return await self._attempt(choice, len(candidates))
+            except HostError as error:
+                self._release()
+                self._fleet.failed(choice, self._key, error)
+                if error.elsewhere == "once":
+                    if not chances:
+                        raise
+                    chances -= 1
+                tried.add(choice.host)
+                last = error
+        if last is None or isinstance(last, HostLacksModel):
+            raise self._nobody()
+        raise last
+
+    async def next(self) -> list[Event]:
+        """Return the next events; none when the answer has ended.
+
+        What a host does wrong is an event, and the last one.
+        """
+        response, decoder = self._response, self._decoder
+        events: list[Event] = []
+        if response is None or decoder is None:
+            return events
+        try:
+            while not events and not decoder.finished:
+                data = await response.read()
+                events = decoder.feed(data) if data else self._end(response, decoder)
+        except HostError as error:
+            events = [Failure(error)]
+            self._release()
+        if events:
+            self._note(events[-1])
+        return events
+
+    async def settle(self) -> None:
+        """After the last event: let the host end its answer, so that its connection can serve another call."""
+        response = self._response
+        if response is None or response.complete:
+            return
+        try:
+            async with asyncio.timeout(SETTLE):
+                await response.read()
+        except (HostError, TimeoutError):
+            response.close()  # the answer is whole; only its connection is of no more use
+
+    def close(self) -> None:
+        """Let go of the host. One that still works on the answer is stopped by closing its connection."""
+        self._release()
+
+    async def _attempt(self, choice: Candidate, of: int) -> list[Event]:
+        record, request = self._record, self.request
+        host = self._fleet.enter(choice, self._key)
+        self._choice = choice
+        record.tried += 1
+        record.error = record.usage = None
+        record.host, record.model = choice.host, choice.model
+        record.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
+        profile = None
+        if needs_profile(request):
+            profile = await self._fleet.profile(choice)
+            request = fit(request, profile)
+        self._response = await self._dial(host, choice, request, profile)
+        self._decoder = StreamDecoder(
+            prompt_characters=sum(len(message.text) for message in request.messages),
+            num_predict=request.options.get("num_predict"),
+            call_id=lambda index: f"call_{record.token}_{index}",
+            model=request.model,
+        )
+        events = await self._first_events(whole=not request.stream)
+        if not choice.resident:
+            self._fleet.loaded(choice)
+        self.request, self.digest = request, choice.digest
+        return events
+
+    async def _dial(self, host: Host, choice: Candidate, request: ChatRequest, profile: Profile | None) -> HopResponse:
+        call = encode_request(request, model=choice.model, profile=profile, version=host.view.version)
+        response = await host.hop.send(call)
+        if response.status == 200:
+            return response
+        try:
+            body = await response.body(ERROR_LIMIT)
+        finally:
+            response.close()
+        raise decode_error(response.status, body, request.model)
+
+    async def _first_events(self, *, whole: bool) -> list[Event]:
+        """Return the events up to the point of commitment.
+
+        Raises:
+            GatewayError: The host failed before it.
+        """
+        events: list[Event] = []
+        while more := await self.next():
+            self._record.first()
+            events += more
+            last = more[-1]
+            if isinstance(last, Failure) and (whole or len(events) == 1):
+                raise last.error
+            if not whole:
+                break
+        return events
+
+    def _end(self, response: HopResponse, decoder: StreamDecoder) -> list[Event]:
+        """Return the events that the end of the body makes."""
+        if response.framed:
+            return decoder.close()
+        # Without a length or chunks, a host that died looks like one that ended.
+        return [Failure(HostBroken("The host closed the connection before the answer was whole."))]
+
+    def _note(self, event: Event) -> None:
+        """Remember how the answer ended, when it has."""
+        match event:
+            case Finish():
+                self._record.finish, self._record.usage = event.reason, event.usage
+            case Failure():
+                self._record.error = event.error
+
+    def _release(self) -> None:
+        response, self._response = self._response, None
+        choice, self._choice = self._choice, None
+        self._decoder = None
+        if response is not None:
+            response.close()
+        if choice is not None:
+            self._fleet.leave(choice, self._key)
+
+    def _nobody(self) -> GatewayError:
+        """Return why there is no host to ask."""
+        down = self._fleet.down(self._key)
+        if down:
+            many = (
+                f"{len(down)} hosts have it, and none of them is up"
+                if len(down) > 1
+                else "the host that has it is down"
+            )
+            return NoHost(
+                f"The model {self.request.model!r} cannot be served now: {many}. Try again later.", retry_after=5
+            )
+        return self._catalogue.not_found(self.request.model, self._fleet.names())

@@ -1,0 +1,245 @@
+"""One connection to a host, carrying one call at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from adapters.errors import HostBroken, HostError, HostTimeout
+from gateway.hop.answer import Answer
+from gateway.hop.limits import Limits, Timeouts
+from gateway.hop.request import Upload
+from gateway.hop.watch import Phase, Watch
+
+_TOO_LONG: dict[Phase, str] = {
+    "upload": "The host took nothing of the request's body for {:g} seconds.",
+    "first_byte": "The host did not begin its answer within {:g} seconds.",
+    "between": "The host stopped in the middle of its answer: nothing came for {:g} seconds.",
+    "total": "The host did not finish its answer within {:g} seconds.",
+}
+
+
+class Connection(asyncio.Protocol):
+    """A socket with the answer that is expected on it.
+
+    While `_answer` is None the connection is idle and the host has nothing to say. As soon as an answer is whole the
+    connection is free for the next one; whoever reads the answer has it without the connection.
+
+    Args:
+        limits: What the connection may hold.
+        on_idle: Called when the connection is free for another call.
+        on_lost: Called once, when the socket is closed.
+    """
+
+    def __init__(
+        self, limits: Limits, on_idle: Callable[[Connection], None], on_lost: Callable[[Connection], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._limits = limits
+        self._on_idle = on_idle
+        self._on_lost = on_lost
+        self._watch = Watch(self._loop, self._on_expired)
+        self._answer: Answer | None = None
+        self._request_sent = True
+        self._between: float | None = None
+        self._unread = 0  # bytes that arrived since the reader last took something, framing included
+        self._paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None  # while the socket takes nothing
+        self._transport: asyncio.Transport
+
+    @property
+    def closing(self) -> bool:
+        """Whether the connection can carry no further call."""
+        return self._transport.is_closing()
+
+    async def exchange(
+        self, head: bytes, body: bytes | Upload, answer: Answer, timeouts: Timeouts, began: float
+    ) -> None:
+        """Send a request and wait until `answer` has its header block.
+
+        Args:
+            head: The request's header block.
+            body: The request's body.
+            answer: Where the answer goes.
+            timeouts: How long this may take.
+            began: When the call began, by the loop's clock.
+
+        Raises:
+            HostError: There will be no answer.
+            InvalidRequest: The streamed body does not have its announced length.
+        """
+        self._answer = answer
+        self._between = timeouts.between
+        self._unread = 0
+        self._watch.begin_call(began, timeouts.total)
+        if isinstance(body, Upload):
+            self._transport.write(head)
+            await self._exchange_streamed(body, answer, timeouts)
+        else:
+            self._transport.writelines((head, body))
+            self._watch.begin("first_byte", timeouts.first_byte)
+            while not answer.head_complete:
+                await self.progress(answer)
+        if self._answer is answer and not self._paused:
+            self._watch.begin("between", self._between)
+
+    async def progress(self, answer: Answer) -> None:
+        """Wait until something happens to `answer`, the one that this connection carries.
+
+        Raises:
+            HostError: Nothing more will happen.
+        """
+        if answer.failure is not None:
+            raise answer.failure
+        if self._waiter is not None:
+            raise RuntimeError("Two tasks read the same answer.")
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+
+    def taken(self) -> None:
+        """Note that the reader took all that had arrived, and let the host go on if it was made to wait."""
+        self._unread = 0
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+            self._watch.begin("between", self._between)
+
+    def abort(self) -> None:
+        """Close the socket at once. An answer that is not whole fails."""
+        if self._answer is None:
+            self._transport.abort()
+        else:
+            self._fail(HostBroken("The gateway closed the connection to the host before the end of the answer."))
+
+    # What follows is called by the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of the answer. Whatever comes when none is expected ends the connection."""
+        answer = self._answer
+        if answer is None:
+            self._transport.abort()
+            return
+        try:
+            answer.feed(data)
+        except HostBroken as error:
+            self._fail(error)
+            return
+        if answer.complete:
+            self._release(answer)
+        elif answer.head_complete:
+            self._watch.since = self._loop.time()
+            self._unread += len(data)
+            if self._unread > self._limits.high_water and answer.pieces:
+                self._paused = True
+                self._transport.pause_reading()
+                self._watch.begin("paused", None)
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Take the host's word that nothing more comes. Over TLS, a socket that just ends does not get here."""
+        answer = self._answer
+        if answer is not None:
+            try:
+                answer.feed_eof()
+            except HostBroken as error:
+                self._fail(error)
+            else:
+                self._answer = None
+                self._wake()
+        self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        if self._answer is not None:
+            error = HostBroken(
+                "The connection to the host was cut before the end of its answer.", detail=str(exc or "")
+            )
+            error.__cause__ = exc
+            self._fail(error)
+        self._watch.stop()
+        self._on_lost(self)
+
+    def pause_writing(self) -> None:
+        """The socket takes nothing for now."""
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """The socket takes more."""
+        if self._writable is not None:
+            if not self._writable.done():
+                self._writable.set_result(None)
+            self._writable = None
+
+    # --- the course of a call
+
+    async def _exchange_streamed(self, upload: Upload, answer: Answer, timeouts: Timeouts) -> None:
+        """Send a body until it ends or an answer is there, whichever is first."""
+        self._request_sent = False
+        sending = self._loop.create_task(self._send(upload, timeouts))
+        sending.add_done_callback(lambda _: self._wake())
+        try:
+            while not answer.head_complete:
+                if sending.done():
+                    sending.result()
+                await self.progress(answer)
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _send(self, upload: Upload, timeouts: Timeouts) -> None:
+        self._watch.begin("upload", None)  # the body's source has its own time limits
+        async for piece in upload.pieces:
+            self._transport.write(upload.encode(piece))
+            if self._writable is not None:
+                self._watch.begin("upload", timeouts.between)
+                await self._writable
+                self._watch.begin("upload", None)
+        self._transport.write(upload.encode_end())
+        self._request_sent = True
+        self._watch.begin("first_byte", timeouts.first_byte)
+
+    def _release(self, answer: Answer) -> None:
+        """Give the connection back after a whole answer, or close it if it has to be."""
+        self._answer = None
+        if not (answer.reusable and self._request_sent) or self._transport.get_write_buffer_size():
+            self._transport.abort()
+            return
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        self._watch.begin_call(0.0, None)
+        self._watch.begin("idle", self._limits.keep_alive)
+        self._on_idle(self)
+
+    def _fail(self, error: HostError) -> None:
+        """End the answer with an error and close the socket at once, so that the host stops working on it."""
+        if self._answer is not None:
+            self._answer.failure = error
+            self._answer = None
+            self._wake()
+        self._transport.abort()
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            if not self._waiter.done():
+                self._waiter.set_result(None)
+            self._waiter = None
+
+    def _on_expired(self, phase: Phase, seconds: float) -> None:
+        if self._answer is None:
+            self._transport.abort()
+        else:
+            self._fail(HostTimeout(_TOO_LONG[phase].format(seconds)))

@@ -1,0 +1,97 @@
+"""Log lines: one event each, with fields; JSON for machines, text for a terminal. Prompts and answers never appear.
+
+A request writes a line, so a line must be cheap: it goes straight to the stream, past the machinery of `logging`. What
+libraries log through `logging` comes out in the same form.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+
+Level = Literal["info", "warning", "error"]
+
+_encoder = msgspec.json.Encoder(enc_hook=str)
+
+
+def log(event: str, level: Level = "info", *, exception: BaseException | None = None, **fields: Any) -> None:
+    """Write one line.
+
+    Args:
+        event: What happened, in a few fixed words.
+        level: How much it matters.
+        exception: What was raised; its traceback belongs to the line.
+        fields: What is known about the event; None is left out.
+    """
+    said = {name: value for name, value in fields.items() if value is not None}
+    if exception is not None:
+        said["traceback"] = "".join(traceback.format_exception(exception))
+    _write(event, level, said)
+
+
+def set_up(form: Literal["auto", "json", "text"], stream: BinaryIO | None = None) -> None:
+    """Send every line of this process, libraries' included, to a stream (standard error by default) in one form."""
+    global _write
+    stream = stream or sys.stderr.buffer
+    render = _text if form == "text" or (form == "auto" and stream.isatty()) else _json
+
+    def write(event: str, level: Level, fields: dict[str, Any]) -> None:
+        stream.write(render(event, level, fields))
+        stream.flush()
+
+    _write = write
+    logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)
+
+
+def _nowhere(event: str, level: Level, fields: dict[str, Any]) -> None:
+    """Until it is set up, a log has no place to go: the gateway may be a part of somebody's test."""
+
+
+_write: Callable[[str, Level, dict[str, Any]], None] = _nowhere
+
+
+class _Libraries(logging.Handler):
+    """Takes what libraries log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level: Level = (
+            "error" if record.levelno >= logging.ERROR else "warning" if record.levelno >= logging.WARNING else "info"
+        )
+        exception = record.exc_info[1] if record.exc_info else None
+        log(record.getMessage(), level, exception=exception, logger=record.name)
+
+
+def _json(event: str, level: Level, fields: dict[str, Any]) -> bytes:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    line = {"time": now, "level": level, "event": event, **fields}
+    try:
+        return _encoder.encode(line) + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair, which a caller can write in JSON and UTF-8 cannot carry
+        return _encoder.encode({name: _printable(str(value)) for name, value in line.items()}) + b"\n"
+
+
+def _text(event: str, level: Level, fields: dict[str, Any]) -> bytes:
+    now = datetime.now().astimezone().strftime("%H:%M:%S")
+    trace = fields.pop("traceback", "")
+    words = " ".join(f"{name}={_word(value)}" for name, value in fields.items())
+    shown = "" if level == "info" else f"{level.upper()} "
+    return (
+        f"{now} {shown}{_printable(event)} {words}".rstrip().encode() + b"\n" + trace.encode(errors="backslashreplace")
+    )
+
+
+def _word(value: object) -> str:
+    """Return a value on one line, in quotes where it has spaces."""
+    text = _printable(str(value))
+    return f'"{text}"' if " " in text or not text else text
+
+
+def _printable(text: str) -> str:
+    """Escape what could forge a line or move a terminal's cursor."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,96 @@
+"""What is remembered of one request, and where it goes when the request has ended: metrics and the log."""
+
+from __future__ import annotations
+
+import random
+import re
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from gateway.log import log
+
+if TYPE_CHECKING:
+    from adapters.errors import GatewayError
+    from adapters.types import Usage
+    from gateway.metrics import Metrics
+
+_random = random.Random()
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+class Record:
+    """One request, from its first byte to its end.
+
+    Attributes:
+        token: Random hexadecimal digits that no other request has.
+        request_id: What the caller sees in `x-request-id`: its own id if it sent a usable one.
+        method, path: As asked.
+        route: Which of our endpoints answers; empty for none.
+        caller: The name of the key; empty without one.
+        user: Who the caller says its end user is.
+        asked: The model as asked.
+        model, host: Who answered; empty as long as nobody has.
+        why: Why that host.
+        tried: How many hosts were called.
+        status: The HTTP status that was sent; 0 before.
+        stream: Whether the answer is a stream.
+        finish: Why the answer ended.
+        usage: What it took.
+        error: What went wrong.
+    """
+
+    __slots__ = (
+        "_first", "_metrics", "_start", "asked", "caller", "error", "finish", "host", "method", "model", "path",
+        "request_id", "route", "status", "stream", "token", "tried", "usage", "user", "why",
+    )  # fmt: skip
+
+    def __init__(self, metrics: Metrics, method: str, path: str, request_id: bytes = b"") -> None:
+        self._metrics = metrics
+        self._start = perf_counter()
+        self._first = 0.0
+        self.token = f"{_random.getrandbits(112):028x}"
+        self.request_id = request_id.decode() if _REQUEST_ID.fullmatch(request_id) else f"req_{self.token}"
+        self.method, self.path = method, path
+        self.route = self.caller = self.asked = self.model = self.host = self.why = self.finish = ""
+        self.user: str | None = None
+        self.tried = self.status = 0
+        self.stream = False
+        self.usage: Usage | None = None
+        self.error: GatewayError | None = None
+
+    def first(self) -> None:
+        """The first piece of the answer is there."""
+        if not self._first:
+            self._first = perf_counter() - self._start
+
+    def close(self) -> None:
+        """The request has ended."""
+        duration = perf_counter() - self._start
+        error, usage = self.error, self.usage
+        self._metrics.count(
+            self.route, self.model, self.host, self.status,
+            code=error.code if error else "", duration=duration, first=self._first, usage=usage,
+        )  # fmt: skip
+        log(
+            "request",
+            "error" if error is not None and error.fault == "gateway" else "info",
+            request_id=self.request_id,
+            caller=self.caller or None,
+            user=self.user,
+            method=self.method,
+            path=self.path,
+            status=self.status,
+            model=self.model or self.asked or None,
+            host=self.host or None,
+            route=self.why or None,
+            tried=self.tried if self.tried > 1 else None,
+            stream=self.stream or None,
+            finish=self.finish or None,
+            prompt_tokens=usage.prompt if usage else None,
+            completion_tokens=usage.completion if usage else None,
+            first_token_s=round(self._first, 4) if self._first else None,
+            duration_s=round(duration, 4),
+            error=error.code if error else None,
+            reason=error.message if error else None,
+            detail=error.detail or None if error else None,
+        )

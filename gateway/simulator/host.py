@@ -1,0 +1,98 @@
+"""A simulated host without its socket: what it has, how fast it is, which version it plays."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+from gateway.simulator import names
+from gateway.simulator.answers import Refusal
+from gateway.simulator.model import SimulatedModel
+from gateway.simulator.options import LoadOptions, load_options
+from gateway.simulator.scheduler import Lease, Scheduler
+
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+class Host:
+    """What a request to a simulated host is answered from.
+
+    Args and attributes are those of `Simulator`.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: Sequence[SimulatedModel],
+        version: str,
+        parallel: int,
+        max_queue: int,
+        load_seconds: float,
+        first_token_seconds: float,
+        token_seconds: float,
+        context_length: int,
+        max_loaded: int,
+    ) -> None:
+        self.models = {model.full_name.key: model for model in models}
+        self.version = version
+        self.parallel = parallel
+        self.load_seconds = load_seconds
+        self.first_token_seconds = first_token_seconds
+        self.token_seconds = token_seconds
+        self.context_length = context_length
+        self.made_at = time.time_ns()
+        self.scheduler = Scheduler(
+            max_queue=max_queue, max_loaded=max_loaded, load_seconds=lambda: self.load_seconds
+        )
+
+    def at_least(self, *release: int) -> bool:
+        """Tell whether the version it plays is this one or a later one."""
+        found = _VERSION.match(self.version)
+        parts = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+        return parts >= release
+
+    def find(self, name: str) -> SimulatedModel | None:
+        """Return the model of a name, matched without case and with the default tag."""
+        parsed = names.parse(re.sub(r":local\Z", "", name, flags=re.IGNORECASE))
+        return self.models.get(parsed.key) if parsed is not None else None
+
+    def load_options(self, model: SimulatedModel, options: dict[str, object], *, shift: bool = True) -> LoadOptions:
+        """Return with what a request wants its model loaded.
+
+        `shift` counts from 0.30.9 on. A model that sees is never loaded with less than 2048 tokens (wire.md 1.8).
+        """
+        return load_options(
+            options,
+            default_context=self.context_length,
+            longest=model.context_length,
+            least=2048 if model.can("vision") and model.sees else 4,
+            shift=shift or not self.at_least(0, 30, 9),
+        )
+
+    async def lease(self, model: SimulatedModel, options: LoadOptions, keep_alive: float | None) -> Lease:
+        """Return a hold on a runner for a model. Embedding models always have one slot (wire.md 3.2).
+
+        Raises:
+            Refusal: 503 when the queue is full, 500 when the model cannot be loaded.
+        """
+        slots = self.parallel if model.can("completion") else 1
+        return await self.scheduler.acquire(model, options, parallel=slots, keep_alive=keep_alive)
+
+    def require(self, name: str, *, empty: Refusal, missing: Refusal) -> SimulatedModel:
+        """Return a model that must exist.
+
+        Raises:
+            Refusal: `empty` without a name, 400 for a malformed one, 403 for a model of the cloud, `missing` for one that
+                is not here.
+        """
+        if not name.strip():
+            raise empty
+        if names.is_cloud(name):
+            raise Refusal(403, "ollama cloud is disabled: remote model is unavailable")
+        if names.parse(name) is None:
+            raise Refusal(400, "invalid model name")
+        model = self.find(name)
+        if model is None:
+            raise missing
+        return model

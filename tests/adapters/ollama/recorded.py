@@ -1,0 +1,38 @@
+"""What a real Ollama said, of both versions; the files say how they were made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2] / "recordings"
+
+
+class Recording(NamedTuple):
+    name: str
+    request: dict[str, Any]
+    status: int
+    body: bytes
+    complete: bool
+
+
+def recording(name: str) -> Recording:
+    """Return one exchange, such as `0.24/chat-stream`."""
+    exchange = json.loads((ROOT / f"{name}.json").read_text())
+    answer = exchange["response"]
+    lines = [item["text"].encode() for item in answer["body"]]
+    is_stream = ["Content-Type", "application/x-ndjson"] in answer["headers"]
+    body = b"".join(line + b"\n" for line in lines) if is_stream else b"".join(lines)
+    return Recording(name, exchange["request"], answer["status"], body, answer["end"] == "complete")
+
+
+def recordings(path: str, *, status: int | None = None) -> list[Recording]:
+    """Return every exchange with a path, in the order of names."""
+    names = [f"{file.parent.name}/{file.stem}" for file in sorted(ROOT.glob("*/*.json"))]
+    found = [found for found in map(recording, names) if found.request["path"] == path]
+    return [found for found in found if status is None or found.status == status]
+
+
+CHATS = [found for found in recordings("/api/chat") if found.status == 200]
+REFUSALS = [found for found in recordings("/api/chat") if found.status != 200]

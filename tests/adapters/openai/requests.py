@@ -1,0 +1,34 @@
+"""Requests as callers write them, for the tests of decoding."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from adapters.errors import InvalidRequest
+from adapters.openai.chat import decode_request
+from adapters.types import ChatRequest, Message
+
+HELLO = {"role": "user", "content": "hi"}
+
+
+def decode(**fields: Any) -> ChatRequest:
+    """Decode a short request with these fields; a field that is `...` is left out."""
+    body = {"model": "llama3.2", "messages": [HELLO], **fields}
+    return decode_request(json.dumps({name: value for name, value in body.items() if value is not ...}).encode())
+
+
+def decode_message(*messages: dict[str, Any]) -> Message:
+    """Decode a conversation and return its last message."""
+    return decode(messages=list(messages)).messages[-1]
+
+
+def refusal(**fields: Any) -> tuple[str | None, str, str]:
+    """Return param, code and message of the failure to decode a request with these fields."""
+    with pytest.raises(InvalidRequest) as caught:
+        decode(**fields)
+    error = caught.value
+    assert (error.status, error.type) == (400, "invalid_request_error")
+    return error.param, error.code, error.message

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from adapters.types import ChatRequest, Message
+from gateway.catalogue import Catalogue
+from gateway.config import ModelSettings
+
+CATALOGUE = Catalogue(
+    {
+        "llama3.2": ModelSettings(
+            aliases=("gpt-4o-mini", "Small"),
+            options={"num_ctx": 8192, "temperature": 0.5, "stop": ["<end>"]},
+            keep_alive="30m",
+            think=False,
+            truncate=True,
+        )
+    }
+)
+
+
+def ask(**fields) -> ChatRequest:
+    return ChatRequest(model="x", messages=(Message(role="user", text="hi"),), **fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("llama3.2", "llama3.2:latest"),
+        ("Llama3.2:LATEST", "llama3.2:latest"),
+        ("gpt-4o-mini", "llama3.2:latest"),
+        ("GPT-4o-mini:latest", "llama3.2:latest"),
+        ("small", "llama3.2:latest"),
+        ("qwen3:8b", "qwen3:8b"),
+    ],
+)
+def test_a_name_means_a_model(name, key):
+    assert CATALOGUE.key(name) == key
+
+
+def test_what_the_caller_did_not_say_comes_from_the_configuration():
+    request = CATALOGUE.apply("llama3.2:latest", ask())
+
+    assert request == ask(
+        options={"num_ctx": 8192, "temperature": 0.5}, stop=("<end>",), keep_alive="30m", think=False, truncate=True
+    )
+
+
+def test_what_the_caller_said_wins():
+    said = ask(options={"temperature": 0.9}, stop=("x",), keep_alive=0, think=True, truncate=False)
+
+    request = CATALOGUE.apply("llama3.2:latest", said)
+
+    assert request == ask(
+        options={"num_ctx": 8192, "temperature": 0.9}, stop=("x",), keep_alive=0, think=True, truncate=False
+    )
+
+
+def test_a_model_that_is_not_configured_is_left_alone_but_never_cut():
+    assert CATALOGUE.apply("qwen3:8b", ask()) == ask(truncate=False)
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [
+        ("lama3.2", "Did you mean llama3.2?"),
+        ("gpt-4o-mni", "Did you mean gpt-4o-mini?"),
+        ("zzz", "GET /v1/models lists what there is."),
+    ],
+)
+def test_a_model_that_is_not_there_is_answered_with_near_misses(model, hint):
+    error = CATALOGUE.not_found(model, ["llama3.2:latest", "qwen3:8b"])
+
+    assert (error.message, error.param, error.status) == (
+        f"The model {model!r} does not exist here. {hint}",
+        "model",
+        404,
+    )
