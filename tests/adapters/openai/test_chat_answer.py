@@ -141,13 +141,15 @@ def test_a_last_chunk_with_nothing_to_add() -> None:
     assert events(stream(STOP))[-2] == choice("{}", finish='"stop"') + "}"
 
 
-def test_metadata_comes_once_and_the_fingerprint_on_each_chunk() -> None:
-    for include_usage in (False, True):
-        found = chunks(
-            stream(Delta(text="a"), STOP, include_usage=include_usage, head=FULL_HEAD), include_usage=include_usage
-        )
-        assert [chunk.get("metadata") for chunk in found] == [None] * (len(found) - 1) + [{"job": "7"}]
-        assert {chunk["system_fingerprint"] for chunk in found} == {"fp_1"}
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_metadata_comes_once_and_the_fingerprint_on_each_chunk(include_usage: bool) -> None:
+    sent = stream(Delta(text="a"), STOP, include_usage=include_usage, head=FULL_HEAD)
+    found = chunks(sent, include_usage=include_usage)
+    assert [chunk.get("metadata") for chunk in found] == [None] * (len(found) - 1) + [{"job": "7"}]
+    assert {chunk["system_fingerprint"] for chunk in found} == {"fp_1"}
+
+
+def test_metadata_and_fingerprint_of_a_whole_answer() -> None:
     assert whole(STOP, head=FULL_HEAD)["metadata"] == {"job": "7"}
     assert whole(STOP, head=FULL_HEAD)["system_fingerprint"] == "fp_1"
 

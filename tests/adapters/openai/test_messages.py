@@ -11,6 +11,7 @@ from tests.adapters.openai.requests import HELLO, decode, decode_message, refusa
 from tests.adapters.openai.test_media import PNG, PNG_URL, WAV
 
 IMAGE = {"type": "image_url", "image_url": {"url": PNG_URL, "detail": "high"}}
+AUDIO = {"type": "input_audio", "input_audio": {"data": WAV, "format": "wav"}}
 PNG_MEDIA = Media("image", PNG)
 
 
@@ -171,8 +172,14 @@ def test_a_result_learns_its_functions_name_from_its_id() -> None:
 
 
 def test_an_id_used_again_means_the_later_call() -> None:
-    first = [{"role": "assistant", "tool_calls": [named("0", "sun")]}, {"role": "tool", "tool_call_id": "0"}]
-    second = [{"role": "assistant", "tool_calls": [named("0", "rain")]}, {"role": "tool", "tool_call_id": "0"}]
+    first: list[dict[str, Any]] = [
+        {"role": "assistant", "tool_calls": [named("0", "sun")]},
+        {"role": "tool", "tool_call_id": "0"},
+    ]
+    second: list[dict[str, Any]] = [
+        {"role": "assistant", "tool_calls": [named("0", "rain")]},
+        {"role": "tool", "tool_call_id": "0"},
+    ]
     assert results(*first, *second) == [("0", "sun"), ("0", "rain")]
 
 

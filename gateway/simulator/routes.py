@@ -1,0 +1,119 @@
+"""Which path is answered by what, and who is let in: the router of a host (wire.md 1.1, 1.2)."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from gateway.simulator import inventory
+from gateway.simulator.answers import Answer, Refusal, Whole, refuse, text
+from gateway.simulator.chat import chat
+from gateway.simulator.embed import embed, embeddings
+from gateway.simulator.generate import generate
+from gateway.simulator.host import Host
+from gateway.simulator.request import SimulatedRequest
+
+Endpoint = Callable[[Host, SimulatedRequest], Awaitable[Answer]]
+
+ROUTES: dict[str, dict[str, Endpoint]] = {
+    "/": {"HEAD": inventory.root, "GET": inventory.root},
+    "/api/version": {"HEAD": inventory.version, "GET": inventory.version},
+    "/api/status": {"GET": inventory.status},
+    "/api/tags": {"HEAD": inventory.tags, "GET": inventory.tags},
+    "/api/ps": {"GET": inventory.ps},
+    "/api/show": {"POST": inventory.show},
+    "/api/generate": {"POST": generate},
+    "/api/chat": {"POST": chat},
+    "/api/embed": {"POST": embed},
+    "/api/embeddings": {"POST": embeddings},
+}
+
+INFERENCE = frozenset({"/api/generate", "/api/chat", "/api/embed", "/api/embeddings"})
+"""The paths that run a model."""
+
+_LOCAL_SUFFIXES = (".localhost", ".local", ".internal")
+
+_ALLOWED_HEADERS = (
+    "Authorization,Content-Type,User-Agent,Accept,X-Requested-With,Openai-Beta,X-Stainless-Arch,X-Stainless-Async,"
+    "X-Stainless-Custom-Poll-Interval,X-Stainless-Helper-Method,X-Stainless-Lang,X-Stainless-Os,"
+    "X-Stainless-Package-Version,X-Stainless-Poll-Helper,X-Stainless-Retry-Count,X-Stainless-Runtime,"
+    "X-Stainless-Runtime-Version,X-Stainless-Timeout"
+)
+
+
+async def respond(host: Host, request: SimulatedRequest, *, loopback: bool) -> Answer:
+    """Answer a request.
+
+    Args:
+        host: The host.
+        request: The request.
+        loopback: Whether the host listens on loopback only; then it looks at the Host header.
+    """
+    methods = ROUTES.get(request.path)
+    allow = (("Allow", ", ".join(methods)),) if methods and request.method not in methods else ()
+    origin = request.header("Origin")
+    if origin is not None and not _is_origin_allowed(origin):
+        return Whole(status=403, headers=allow)
+    if origin is not None and request.method == "OPTIONS":
+        return Whole(status=204, headers=(*allow, *_preflight(origin)))
+    if loopback and not _is_host_allowed(request.header("Host") or ""):
+        return Whole(status=403)
+    answer = await _route(host, request, methods, allow)
+    if origin is not None and isinstance(answer, Whole):
+        headers = (*answer.headers, ("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
+        return Whole(status=answer.status, headers=headers, body=answer.body, chunked=answer.chunked)
+    return answer
+
+
+async def _route(
+    host: Host, request: SimulatedRequest, methods: dict[str, Endpoint] | None, allow: tuple[tuple[str, str], ...]
+) -> Answer:
+    if methods is None and request.path.rstrip("/") in ROUTES:
+        place = request.path.rstrip("/")
+        status = 301 if request.method == "GET" else 307
+        words = "Moved Permanently" if status == 301 else "Temporary Redirect"
+        body = f'<a href="{place}">{words}</a>.\n\n'.encode() if request.method == "GET" else b""
+        return Whole(status=status, headers=(("Content-Type", "text/html; charset=utf-8"), ("Location", place)), body=body)
+    if methods is None:
+        return text(404, "404 page not found")
+    if request.method not in methods:
+        return text(405, "405 method not allowed", *allow)
+    try:
+        return await methods[request.method](host, request)
+    except Refusal as refusal:
+        return refuse(refusal)
+
+
+def _preflight(origin: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Access-Control-Allow-Headers", _ALLOWED_HEADERS),
+        ("Access-Control-Allow-Methods", "GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"),
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Max-Age", "43200"),
+        ("Vary", "Origin"),
+        ("Vary", "Access-Control-Request-Method"),
+        ("Vary", "Access-Control-Request-Headers"),
+    )
+
+
+def _is_origin_allowed(origin: str) -> bool:
+    """Tell whether a browser's page may ask: those of this machine and of applications."""
+    parts = urlsplit(origin)
+    if parts.scheme in ("http", "https"):
+        return parts.hostname in ("localhost", "127.0.0.1", "0.0.0.0")
+    return parts.scheme in ("app", "file", "tauri", "vscode-webview", "vscode-file", "chrome-extension", "moz-extension")
+
+
+def _is_host_allowed(header: str) -> bool:
+    """Tell whether a Host header names this machine or its network."""
+    try:
+        name = urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return False
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return name in ("", "localhost", socket.gethostname().lower()) or name.endswith(_LOCAL_SUFFIXES)
+    return address.is_loopback or address.is_private or address.is_unspecified
