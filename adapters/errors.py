@@ -64,6 +64,7 @@ class GatewayError(Exception):
     fault: ClassVar[Literal["caller", "host", "gateway"]] = "gateway"
     elsewhere: ClassVar[Elsewhere] = "never"
     retryable: ClassVar[bool] = True
+    default_retry_after: ClassVar[float | None] = None
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class GatewayError(Exception):
         self.param = param
         self.code = code or self.default_code
         self.detail = detail
-        self.retry_after = retry_after
+        self.retry_after = self.default_retry_after if retry_after is None else retry_after
 
 
 class CallerError(GatewayError):
@@ -225,6 +226,7 @@ class HostBusy(HostError):
 
     status = 503
     default_code = "overloaded"
+    default_retry_after = 2.0
     elsewhere = "always"
 
 
@@ -268,6 +270,7 @@ class NoHost(GatewayFault):
 
     status = 503
     default_code = "no_host_available"
+    default_retry_after = 5.0
 
 
 class Stopping(GatewayFault):
@@ -275,3 +278,4 @@ class Stopping(GatewayFault):
 
     status = 503
     default_code = "shutting_down"
+    default_retry_after = 5.0

@@ -95,6 +95,7 @@ def check_option(name: str, value: object, path: str) -> Any:
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _DURATION = re.compile(rf"[+-]?(?:0|(?:{_DURATION_PART.pattern})+)")
+_MOST_LETTERS = 64
 _LONGEST = 2**63 // 10**9
 
 
@@ -106,7 +107,7 @@ def check_keep_alive(value: object, path: str) -> KeepAlive:
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         seconds: float = value
-    elif isinstance(value, str) and _DURATION.fullmatch(value):
+    elif isinstance(value, str) and len(value) <= _MOST_LETTERS and _DURATION.fullmatch(value):
         seconds = sum(float(count) * _UNITS[unit] for count, unit in _DURATION_PART.findall(value))
     else:
         raise InvalidRequest(f'{path} must be a number of seconds or a duration such as "10m" or "1h30m".', param=path)

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 WORDS = (" the", " quick", " brown", " fox", " jumps", " over", " a", " lazy", " dog", " and", " then")
-"""The tokens of every answer, over and over. Each begins with a space, by which it is found in what a gateway makes of it."""
+"""The tokens of every answer, over and over. By its space each is found in what a gateway makes of it."""
 
 _MOMENT = "2026-11-23T04:00:00.123456789Z"
 _DIGEST = "a80c4f17acd55265feec403c7aef86be0c25983ab279d83f3bcd3abbcb5b8b72"
@@ -165,7 +165,10 @@ class _Connection(asyncio.Protocol):
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._transport.abort()
 
     def on_url(self, url: bytes) -> None:
         self._path, self._body = url, b""
@@ -188,6 +191,8 @@ class _Connection(asyncio.Protocol):
 
     def _write_next(self, pieces: Iterator[bytes], interval: float, due: float) -> None:
         for piece in pieces:
+            if self._transport.is_closing():
+                return
             self._transport.write(piece)
             if interval:
                 due += interval
@@ -198,8 +203,8 @@ class _Connection(asyncio.Protocol):
 class _Selector(selectors.DefaultSelector):
     """Wakes to the microsecond.
 
-    A plain one rounds up to milliseconds, so that tokens of different streams, which have nothing to do with each other,
-    arrive together, and a gateway reads them more cheaply than it could with a real host.
+    A plain one rounds up to milliseconds. Tokens of different streams, which have nothing to do with each other, would
+    arrive together, and a gateway would read them more cheaply than it can with a real host.
     """
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from time import perf_counter
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import httptools
 import uvloop
@@ -22,7 +22,7 @@ PATIENCE = 30.0
 """Seconds that answers which are under way may take to end, or held streams to begin."""
 
 
-class WrongAnswer(Exception):
+class LoadError(Exception):
     """What came back is not what a right answer looks like."""
 
 
@@ -83,7 +83,7 @@ def drive(
         spread: Seconds over which the callers begin, evenly, so that paced streams do not march in step.
 
     Raises:
-        WrongAnswer: An answer was wrong or did not come.
+        LoadError: An answer was wrong or did not come.
         OSError: Nobody listens there.
     """
     return uvloop.run(_drive(address, question, probe, callers, seconds, warm_up, spread))
@@ -100,44 +100,51 @@ def hold(address: Address, question: Question, probe: Callable[[], T], *, stream
         settle: Seconds between the first piece of the last stream and the probe.
 
     Raises:
-        WrongAnswer: An answer was wrong or did not come.
+        LoadError: An answer was wrong or did not come.
         OSError: Nobody listens there.
     """
     return uvloop.run(_hold(address, question, probe, streams, settle))
 
 
 async def _drive(
-    address: Address, question: Question, probe: Callable[[], T], callers: int, seconds: float, warm_up: float, spread: float
+    address: Address,
+    question: Question,
+    probe: Callable[[], T],
+    callers: int,
+    seconds: float,
+    warm_up: float,
+    spread: float,
 ) -> Window[T]:
-    load = _Load(question)
-    await load.start(address, callers, spread)
-    await load.run(spread + warm_up)
-    load.forget()
-    before, start = probe(), perf_counter()
-    await load.run(seconds)
-    after, end = probe(), perf_counter()
-    window = Window(before, after, end - start, len(load.latencies), load.pieces, load.latencies.copy())
-    await load.finish()
-    return window
+    async with _Load(question) as load:
+        await load.start(address, callers, spread)
+        await load.run(spread + warm_up)
+        load.forget()
+        before, start = probe(), perf_counter()
+        await load.run(seconds)
+        after, end = probe(), perf_counter()
+        window = Window(before, after, end - start, len(load.latencies), load.pieces, load.latencies.copy())
+        await load.finish()
+        return window
 
 
 async def _hold(address: Address, question: Question, probe: Callable[[], T], streams: int, settle: float) -> T:
-    load = _Load(question)
-    await load.start(address, streams, spread=1.0)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while load.begun < streams:
-                await load.run(0.05)
-    except TimeoutError:
-        raise WrongAnswer(f"{load.begun} of {streams} streams have begun after {PATIENCE:g} seconds") from None
-    await load.run(settle)
-    seen = probe()
-    load.leave()
-    return seen
+    async with _Load(question) as load:
+        await load.start(address, streams, spread=1.0)
+        await load.wait(lambda: load.begun >= streams)
+        await load.run(settle)
+        return probe()
 
 
 class _Load:
-    """All callers of one run, and what they have seen."""
+    """All callers of one run, and what they have seen. Leaving the block breaks off what is under way.
+
+    Attributes:
+        question: What they ask.
+        asking: Whether they ask again when they are answered.
+        pieces: How many pieces have arrived.
+        begun: How many answers have begun.
+        latencies: Seconds that each whole answer took.
+    """
 
     def __init__(self, question: Question) -> None:
         self.question = question
@@ -147,6 +154,13 @@ class _Load:
         self.latencies: list[float] = []
         self._callers: list[_Caller] = []
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for caller in self._callers:
+            caller.leave()
 
     async def start(self, address: Address, callers: int, spread: float) -> None:
         """Connect, and let each caller begin in its turn."""
@@ -161,27 +175,34 @@ class _Load:
         """Let them ask for a while.
 
         Raises:
-            WrongAnswer: An answer was wrong or did not come.
+            LoadError: An answer was wrong or did not come.
         """
         await asyncio.wait([self._failure], timeout=seconds)
         if self._failure.done():
-            self.leave()
             self._failure.result()
 
-    async def finish(self) -> None:
-        """Ask no more, and wait for the answers that are under way: they count as little as they must be right."""
-        self.asking = False
-        end = perf_counter() + PATIENCE
-        while any(caller.waiting for caller in self._callers):
-            if perf_counter() > end:
-                self.fail(f"answers have not ended {PATIENCE:g} seconds after the last request")
-            await self.run(0.005)
-        self.leave()
+    async def wait(self, reached: Callable[[], bool]) -> None:
+        """Let them ask until something is reached.
 
-    def leave(self) -> None:
-        """Break off everything."""
-        for caller in self._callers:
-            caller.leave()
+        Raises:
+            LoadError: An answer was wrong, or it is not reached in time.
+        """
+        end = perf_counter() + PATIENCE
+        while not reached():
+            if perf_counter() > end:
+                waiting = sum(caller.waiting for caller in self._callers)
+                raise LoadError(f"after {PATIENCE:g} seconds {self.begun} answers have begun, {waiting} have not ended")
+            await self.run(0.005)
+
+    async def finish(self) -> None:
+        """Ask no more, and wait for the answers that are under way: they do not count, but they must be right.
+
+        Raises:
+            LoadError: One was wrong or did not come.
+        """
+        self.asking = False
+        await self.wait(lambda: not any(caller.waiting for caller in self._callers))
+        await self.run(0)
 
     def forget(self) -> None:
         """Begin to count."""
@@ -191,7 +212,7 @@ class _Load:
     def fail(self, what: str) -> None:
         """Let `run` raise."""
         if not self._failure.done():
-            self._failure.set_exception(WrongAnswer(what))
+            self._failure.set_exception(LoadError(what))
 
 
 class _Caller(asyncio.Protocol):
@@ -237,12 +258,13 @@ class _Caller(asyncio.Protocol):
         self._body += body
         more = self._body.count(question.piece, begin)
         self._load.pieces += more
-        self._load.begun += not self._seen and more > 0
+        if more and not self._seen:
+            self._load.begun += 1
         self._seen += more
 
     def on_message_complete(self) -> None:
         question, status = self._question, self._parser.get_status_code()
-        if status != 200 or self._seen != question.pieces or question.end not in self._body:  # noqa: PLR2004
+        if status != 200 or self._seen != question.pieces or question.end not in self._body:
             self._load.fail(f"status {status}, {self._seen} of {question.pieces} pieces: {bytes(self._body)[-500:]!r}")
         self._load.latencies.append(perf_counter() - self._asked)
         if self._load.asking:

@@ -55,7 +55,7 @@ class Gateway:
     def end_all(self) -> None:
         """End every answer that is still being given; each caller is told that the gateway stops."""
         for ending in list(self._running):
-            ending.end(Stopping("The gateway is shutting down.", retry_after=5))
+            ending.end(Stopping("The gateway is shutting down."))
 
     def _routes(self) -> Sequence[BaseRoute]:
         settings, fleet, catalogue, running = self._settings, self.fleet, self._catalogue, self._running

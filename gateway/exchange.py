@@ -48,6 +48,7 @@ class Exchange:
         self._choice: Candidate | None = None
         self._response: HopResponse | None = None
         self._decoder: StreamDecoder | None = None
+        self._committed = False
         self.request = catalogue.apply(self._key, request)
         self.digest = ""
 
@@ -65,7 +66,7 @@ class Exchange:
         while candidates := rank(self._fleet.candidates(self._key, tried)):
             choice = candidates[0]
             try:
-                return await self._attempt(choice, len(candidates))
+                events = await self._attempt(choice, len(candidates))
             except HostError as error:
                 self._release()
                 self._fleet.failed(choice, self._key, error)
@@ -75,6 +76,9 @@ class Exchange:
                     chances -= 1
                 tried.add(choice.host)
                 last = error
+            else:
+                self._committed = True
+                return events
         if last is None or isinstance(last, HostLacksModel):
             raise self._nobody()
         raise last
@@ -94,7 +98,6 @@ class Exchange:
                 events = decoder.feed(data) if data else self._end(response, decoder)
         except HostError as error:
             events = [Failure(error)]
-            self._release()
         if events:
             self._note(events[-1])
         return events
@@ -181,6 +184,10 @@ class Exchange:
                 self._record.finish, self._record.usage = event.reason, event.usage
             case Failure():
                 self._record.error = event.error
+                choice = self._choice
+                self._release()  # the host may still be at work on what nobody waits for
+                if self._committed and choice is not None and isinstance(event.error, HostError):
+                    self._fleet.failed(choice, self._key, event.error)
 
     def _release(self) -> None:
         response, self._response = self._response, None
@@ -201,6 +208,6 @@ class Exchange:
                 else "the host that has it is down"
             )
             return NoHost(
-                f"The model {self.request.model!r} cannot be served now: {many}. Try again later.", retry_after=5
+                f"The model {self.request.model!r} cannot be served now: {many}. Try again later."
             )
         return self._catalogue.not_found(self.request.model, self._fleet.names())

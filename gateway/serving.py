@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MAX_HEADER = 64 * 1024
 """The most bytes of a request's line and headers that are waited for."""
 
+LINGER = 1.0
+"""Seconds that what a caller still sends is thrown away after its request was refused."""
+
 REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 
@@ -64,6 +67,7 @@ class Protocol(HttpToolsProtocol):
         self._header_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._departure = Departure()
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -76,8 +80,10 @@ class Protocol(HttpToolsProtocol):
         self._departure.leave()
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         super().data_received(data)
-        if self._awaited < 0 or self.transport.is_closing():
+        if self._awaited < 0 or self._refused or self.transport.is_closing():
             return
         self._awaited += len(data)
         if self._awaited > MAX_HEADER:
@@ -129,7 +135,12 @@ class Protocol(HttpToolsProtocol):
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._stop_header_timer()
+        # To close at once, with bytes of the request unread, would make the caller's system throw the answer away.
+        self._refused = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER, self.transport.close)
 
 
 class Server(uvicorn.Server):

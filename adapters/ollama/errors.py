@@ -251,7 +251,7 @@ def _lengths(refusal: _Refusal) -> str:
 _PLACES = re.compile(
     r"(?P<url>\b[a-z][a-z0-9+.-]*://[^\s\"'`<>]+)"
     r"|(?P<model>\b[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?/[\w./:@-]+)"
-    r"|(?P<path>(?<![\w.#/])(?:/[\w.@+~-]+){2,}|\b[a-z]:\\[^\s\"']+)"
+    r"|(?P<path>(?<![\w.#/])(?:/[\w.@+~-]+){2,}|\b[a-z]:\\[^\s\"':]+)"
     r"|(?P<host>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|\[[0-9a-f:]*:[0-9a-f:.]*\](?::\d+)?|\b[a-z0-9-]+(?:\.[a-z0-9-]+)*"
     r"(?::\d{4,5}\b|\.(?:ai|arpa|com|dev|home|internal|io|lan|local|localdomain|net|org)\b))",
     re.IGNORECASE,

@@ -13,8 +13,8 @@ _NEEDED = {"image": "vision", "audio": "audio"}
 def needs_profile(request: ChatRequest) -> bool:
     """Whether a request can only be sent rightly when the model's profile is known.
 
-    Its own stop texts are lost when the request has some (wire.md 1.8); a host refuses to think with a model that cannot;
-    and Ollama 0.24 answers as if it saw a picture that the model cannot see (wire.md 2).
+    Its own stop texts are lost when the request has some (wire.md 1.8); a host refuses to think with a model that
+    cannot; and Ollama 0.24 answers as if it saw a picture that the model cannot see (wire.md 2).
     """
     return bool(request.stop or request.think or any(message.media for message in request.messages))
 
@@ -33,8 +33,8 @@ def fit(request: ChatRequest, profile: Profile) -> ChatRequest:
         for media in message.media:
             if _NEEDED[media.kind] not in profile.capabilities:
                 raise InvalidRequest(
-                    f"The model {request.model!r} does not take {media.kind} input. Leave it out, or choose a model with "
-                    f"the capability {_NEEDED[media.kind]!r}.",
+                    f"The model {request.model!r} does not take {media.kind} input. Leave it out, or choose a model "
+                    f"with the capability {_NEEDED[media.kind]!r}.",
                     param=f"messages[{index}].content",
                     code="unsupported_value",
                 )

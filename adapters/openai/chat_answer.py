@@ -93,7 +93,8 @@ class StreamEncoder:
             only_calls = calls and not (text or thinking)
             chunks.append(self._chunk(_ROLE_WITHOUT_TEXT if only_calls else _ROLE_WITH_TEXT))
         if thinking:
-            chunks.append(self._chunk(_encode({"reasoning": thinking, "reasoning_content": thinking})))
+            told = _encode(thinking)
+            chunks.append(self._chunk(b'{"reasoning":%b,"reasoning_content":%b}' % (told, told)))
         if text or logprobs:
             chunks.append(self._chunk(_encode({"content": text} if text else {}), logprobs))
         for call in calls:
@@ -115,10 +116,9 @@ class StreamEncoder:
 
     def _chunk(self, delta: bytes, logprobs: tuple[TokenLogprob, ...] = ()) -> bytes:
         """Return a chunk whose delta is encoded already."""
-        shown = _encode(_logprobs_object(logprobs))
-        return b"".join(
-            (self._open, b'{"index":0,"delta":', delta, b',"logprobs":', shown, b',"finish_reason":null}', self._close)
-        )
+        shown = _encode(_logprobs_object(logprobs)) if logprobs else b"null"
+        choice = b'{"index":0,"delta":%b,"logprobs":%b,"finish_reason":null}' % (delta, shown)
+        return b"".join((self._open, choice, self._close))
 
 
 class AnswerEncoder:

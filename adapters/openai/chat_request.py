@@ -58,7 +58,7 @@ def decode_request(body: bytes) -> ChatRequest:
     logprobs, top_logprobs = _decode_logprobs(request)
     reasoning = decode_reasoning(request, ignored)
     form = decode_response_format(request, ignored)
-    stop = _decode_stop(request)
+    stop = _decode_stop(request, ignored)
     tools = decode_tools(request, ignored)
     _note_unmet_wishes(request, ignored)
     return ChatRequest(
@@ -134,11 +134,11 @@ def _decode_sampling(request: Fields) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _decode_stop(request: Fields) -> tuple[str, ...]:
+def _decode_stop(request: Fields, ignored: Ignored) -> tuple[str, ...]:
     value = request.get("stop")
     if value is None:
         return ()
-    stop = decode_stop(value, "stop")
+    stop = decode_stop(value, "stop", ignored)
     if len(stop) > MOST_STOPS:
         message = (
             f"Invalid 'stop': array too long. Expected an array with maximum length {MOST_STOPS}, but got an array "

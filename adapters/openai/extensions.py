@@ -57,8 +57,11 @@ def decode_extensions(request: Fields, own: frozenset[str], ignored: Ignored) ->
     return found
 
 
-def decode_stop(value: Any, path: str) -> tuple[str, ...]:
+def decode_stop(value: Any, path: str, ignored: Ignored) -> tuple[str, ...]:
     """Read the texts that end an answer: one or a list of them.
+
+    An empty text stands at the beginning of every answer, and some hosts would stop before they began. So it is left
+    out and named.
 
     Raises:
         InvalidRequest: It is neither.
@@ -70,11 +73,9 @@ def decode_stop(value: Any, path: str) -> tuple[str, ...]:
     for place, text in enumerate(value):
         if not isinstance(text, str):
             raise wrong_type(f"{path}[{place}]", "a string", text)
-    # An empty text stands at the beginning of every answer: some hosts would stop before they began.
+        if not text:
+            ignored.add(f"{path}[{place}]")
     return tuple(filter(None, value))
-
-
-_PLACES = frozenset({"options", "ollama"})
 
 
 def _boolean(value: Any, path: str) -> bool:
@@ -83,22 +84,22 @@ def _boolean(value: Any, path: str) -> bool:
     raise wrong_type(path, "a boolean", value)
 
 
+_PLACES = frozenset({"options", "ollama"})
 _FIELDS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
     "keep_alive": ("keep_alive", check_keep_alive),
     "think": ("think", decode_think),
     "format": ("format", decode_format),
     "truncate": ("truncate", _boolean),
     "shift": ("shift", _boolean),
-    "stop": ("stop", decode_stop),
     "_debug_render_only": ("render_only", _boolean),
 }
 """Names on the wire, with the attribute of `Extensions` that they fill and how they are read."""
 
 
 def _take(found: Extensions, name: str, value: Any, path: str, ignored: Ignored) -> None:
-    if name in KNOWN:
-        found.options[name] = check_option(name, value, path)
-    elif name in _FIELDS:
+    if _take_option(found, name, value, path, ignored):
+        return
+    if name in _FIELDS:
         attribute, read = _FIELDS[name]
         setattr(found, attribute, read(value, path))
     else:
@@ -109,15 +110,21 @@ def _take_options(found: Extensions, options: Fields | None, ignored: Ignored) -
     if options is None:
         return
     for name, value in options.items():
-        if value is None:
-            continue
         path = options.at(shown(name))
-        if name == "stop":
-            found.stop = decode_stop(value, path)
-        elif name in KNOWN:
-            found.options[name] = check_option(name, value, path)
-        else:
-            ignored.add(path)
-            if name not in RETIRED:
-                check_depth(value, path)
-                found.options[name] = value
+        if value is None or _take_option(found, name, value, path, ignored):
+            continue
+        ignored.add(path)
+        if name not in RETIRED:
+            check_depth(value, path)
+            found.options[name] = value
+
+
+def _take_option(found: Extensions, name: str, value: Any, path: str, ignored: Ignored) -> bool:
+    """Return whether it is a known option, and if so, take it up."""
+    if name == "stop":
+        found.stop = decode_stop(value, path, ignored)
+    elif name in KNOWN:
+        found.options[name] = check_option(name, value, path)
+    else:
+        return False
+    return True

@@ -197,7 +197,7 @@ def decode_object(body: bytes) -> Fields:
     try:
         value = _decode(body)
     except msgspec.DecodeError as error:
-        reason = str(error).removeprefix("JSON is malformed: ") if body else "it is empty"
+        reason = str(error).removeprefix("JSON is malformed: ").partition(" - at ")[0] if body else "it is empty"
         raise InvalidRequest(f"The request body is not valid JSON: {reason}.") from error
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The request body is not valid UTF-8 (byte {error.start} of a string).") from error

@@ -43,7 +43,9 @@ def decode_reasoning(request: Fields, ignored: Ignored) -> Think | None:
     if stated is not None:
         return stated
     # A budget of tokens cannot be kept, but who gives one wants thinking.
-    return True if enabled or reasoning.get("max_tokens") else effort
+    if enabled or reasoning.get("max_tokens"):
+        return effort or True
+    return effort
 
 
 def decode_think(value: Any, path: str) -> Think:

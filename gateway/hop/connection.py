@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import cast
 
@@ -19,6 +20,16 @@ _TOO_LONG: dict[Phase, str] = {
     "total": "The host did not finish its answer within {:g} seconds.",
 }
 
+_SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+if hasattr(socket, "TCP_KEEPIDLE"):
+    # A host that lost its power says nothing, and neither does one that thinks for minutes. Probes tell them apart:
+    # the connection fails a minute after the host is gone, instead of at the limit for the first byte.
+    _SOCKET_OPTIONS += [
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+    ]
+
 
 class Connection(asyncio.Protocol):
     """A socket with the answer that is expected on it.
@@ -28,15 +39,21 @@ class Connection(asyncio.Protocol):
 
     Args:
         limits: What the connection may hold.
+        on_made: Called once, when the connection is there.
         on_idle: Called when the connection is free for another call.
         on_lost: Called once, when the socket is closed.
     """
 
     def __init__(
-        self, limits: Limits, on_idle: Callable[[Connection], None], on_lost: Callable[[Connection], None]
+        self,
+        limits: Limits,
+        on_made: Callable[[Connection], None],
+        on_idle: Callable[[Connection], None],
+        on_lost: Callable[[Connection], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._limits = limits
+        self._on_made = on_made
         self._on_idle = on_idle
         self._on_lost = on_lost
         self._watch = Watch(self._loop, self._on_expired)
@@ -99,29 +116,39 @@ class Connection(asyncio.Protocol):
         try:
             await self._waiter
         except asyncio.CancelledError:
-            self.abort()
+            self.abandon(answer)
             raise
 
-    def taken(self) -> None:
-        """Note that the reader took all that had arrived, and let the host go on if it was made to wait."""
+    def taken(self, answer: Answer) -> None:
+        """Note that all that had arrived of `answer` was taken, and let the host go on if it was made to wait."""
+        if self._answer is not answer:
+            return  # the answer has ended, and the connection may be another call's by now
         self._unread = 0
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
             self._watch.begin("between", self._between)
 
+    def abandon(self, answer: Answer) -> None:
+        """Close the socket at once, if it still carries `answer`. By now it may carry another call's, or be idle."""
+        if self._answer is answer:
+            self._fail(answer, HostBroken("The gateway closed the connection to the host in the middle of an answer."))
+
     def abort(self) -> None:
-        """Close the socket at once. An answer that is not whole fails."""
-        if self._answer is None:
-            self._transport.abort()
-        else:
-            self._fail(HostBroken("The gateway closed the connection to the host before the end of the answer."))
+        """Close the socket at once, whatever it carries."""
+        if self._answer is not None:
+            self.abandon(self._answer)
+        self._transport.abort()
 
     # What follows is called by the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        for option in _SOCKET_OPTIONS:
+            sock.setsockopt(*option)
+        self._on_made(self)
 
     def data_received(self, data: bytes) -> None:
         """Read a part of the answer. Whatever comes when none is expected ends the connection."""
@@ -132,7 +159,7 @@ class Connection(asyncio.Protocol):
         try:
             answer.feed(data)
         except HostBroken as error:
-            self._fail(error)
+            self._fail(answer, error)
             return
         if answer.complete:
             self._release(answer)
@@ -152,7 +179,7 @@ class Connection(asyncio.Protocol):
             try:
                 answer.feed_eof()
             except HostBroken as error:
-                self._fail(error)
+                self._fail(answer, error)
             else:
                 self._answer = None
                 self._wake()
@@ -160,12 +187,13 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
-        if self._answer is not None:
+        answer = self._answer
+        if answer is not None:
             error = HostBroken(
                 "The connection to the host was cut before the end of its answer.", detail=str(exc or "")
             )
             error.__cause__ = exc
-            self._fail(error)
+            self._fail(answer, error)
         self._watch.stop()
         self._on_lost(self)
 
@@ -175,41 +203,44 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The socket takes more."""
-        if self._writable is not None:
-            if not self._writable.done():
-                self._writable.set_result(None)
-            self._writable = None
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
 
     # --- the course of a call
 
     async def _exchange_streamed(self, upload: Upload, answer: Answer, timeouts: Timeouts) -> None:
         """Send a body until it ends or an answer is there, whichever is first."""
         self._request_sent = False
-        sending = self._loop.create_task(self._send(upload, timeouts))
+        sending = self._loop.create_task(self._send(upload, answer, timeouts))
         sending.add_done_callback(lambda _: self._wake())
         try:
-            while not answer.head_complete:
-                if sending.done():
-                    sending.result()
-                await self.progress(answer)
+            try:
+                while not answer.head_complete:
+                    if sending.done():
+                        sending.result()
+                    await self.progress(answer)
+            finally:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
         except BaseException:
-            self.abort()
+            self.abandon(answer)
             raise
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
 
-    async def _send(self, upload: Upload, timeouts: Timeouts) -> None:
+    async def _send(self, upload: Upload, answer: Answer, timeouts: Timeouts) -> None:
         self._watch.begin("upload", None)  # the body's source has its own time limits
         async for piece in upload.pieces:
+            if self._answer is not answer:
+                return
             self._transport.write(upload.encode(piece))
             if self._writable is not None:
                 self._watch.begin("upload", timeouts.between)
                 await self._writable
                 self._watch.begin("upload", None)
-        self._transport.write(upload.encode_end())
-        self._request_sent = True
-        self._watch.begin("first_byte", timeouts.first_byte)
+        if self._answer is answer:
+            self._transport.write(upload.encode_end())
+            self._request_sent = True
+            self._watch.begin("first_byte", timeouts.first_byte)
 
     def _release(self, answer: Answer) -> None:
         """Give the connection back after a whole answer, or close it if it has to be."""
@@ -224,22 +255,20 @@ class Connection(asyncio.Protocol):
         self._watch.begin("idle", self._limits.keep_alive)
         self._on_idle(self)
 
-    def _fail(self, error: HostError) -> None:
+    def _fail(self, answer: Answer, error: HostError) -> None:
         """End the answer with an error and close the socket at once, so that the host stops working on it."""
-        if self._answer is not None:
-            self._answer.failure = error
-            self._answer = None
-            self._wake()
+        answer.failure = error
+        self._answer = None
+        self._wake()
         self._transport.abort()
 
     def _wake(self) -> None:
-        if self._waiter is not None:
-            if not self._waiter.done():
-                self._waiter.set_result(None)
-            self._waiter = None
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _on_expired(self, phase: Phase, seconds: float) -> None:
         if self._answer is None:
             self._transport.abort()
         else:
-            self._fail(HostTimeout(_TOO_LONG[phase].format(seconds)))
+            self._fail(self._answer, HostTimeout(_TOO_LONG[phase].format(seconds)))

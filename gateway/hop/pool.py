@@ -11,7 +11,7 @@ from adapters.errors import HostBroken, HostUnreachable
 from adapters.types import Call
 from gateway.hop.answer import Answer
 from gateway.hop.connection import Connection
-from gateway.hop.dial import dial
+from gateway.hop.dial import race, resolve
 from gateway.hop.limits import Limits, Timeouts
 from gateway.hop.origin import parse_origin
 from gateway.hop.request import RequestEncoder, Upload
@@ -149,30 +149,34 @@ class Hop:
         return None
 
     async def _connect(self, timeouts: Timeouts, began: float) -> Connection:
-        loop = asyncio.get_running_loop()
-        whole = inf if timeouts.total is None else began + timeouts.total - loop.time()
-        limit = min(inf if timeouts.connect is None else timeouts.connect, whole)
+        rest = inf if timeouts.total is None else began + timeouts.total - asyncio.get_running_loop().time()
+        limit = min(inf if timeouts.connect is None else timeouts.connect, rest)
         try:
             async with asyncio.timeout(None if limit == inf else limit):
-                sock = await dial(self._origin.name, self._origin.port)
-                _, connection = await loop.create_connection(
-                    self._make_connection,
-                    sock=sock,
-                    ssl=self._tls,
-                    server_hostname=None if self._tls is None else self._origin.name.partition("%")[0],
-                )
+                connection = await race(await resolve(self._origin.name, self._origin.port), self._connect_to)
         except TimeoutError as exc:
             raise HostUnreachable(_UNREACHABLE, detail=f"{self.url}: no connection within {limit:g} s") from exc
         except OSError as exc:
             raise HostUnreachable(_UNREACHABLE, detail=f"{self.url}: {exc}") from exc
-        self._open.add(connection)
+        if connection.closing:  # over TLS the host may have closed it by now
+            raise HostUnreachable(_UNREACHABLE, detail=f"{self.url}: the host closed the connection at once")
         if self._closed:
             connection.abort()
             raise HostUnreachable(_CLOSED, detail=self.url)
         return connection
 
+    async def _connect_to(self, address: str) -> Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            self._make_connection,
+            address,
+            self._origin.port,
+            ssl=self._tls,
+            server_hostname=None if self._tls is None else self._origin.name.partition("%")[0],
+        )
+        return connection
+
     def _make_connection(self) -> Connection:
-        return Connection(self._limits, self._on_idle, self._on_lost)
+        return Connection(self._limits, self._open.add, self._on_idle, self._on_lost)
 
     def _on_idle(self, connection: Connection) -> None:
         if self._closed or len(self._idle) >= self._limits.max_idle:
@@ -184,5 +188,5 @@ class Hop:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
-        if not self._open:
+        if self._closed and not self._open:
             self._emptied.set()

@@ -28,11 +28,6 @@ class HopResponse:
 
     @property
     def complete(self) -> bool:
-        """Whether the last byte of the answer has arrived, read or not."""
-        return self._answer.complete
-
-    @property
-    def complete(self) -> bool:
         """Whether the whole answer has arrived, read or not. Then its connection is free for another call."""
         return self._answer.complete
 
@@ -54,8 +49,7 @@ class HopResponse:
                 return b""
             await self._connection.progress(answer)
         data = answer.take()
-        if not answer.complete:  # the connection of a complete answer may be another call's by now
-            self._connection.taken()
+        self._connection.taken(answer)
         return data
 
     async def body(self, limit: int) -> bytes:
@@ -80,8 +74,7 @@ class HopResponse:
 
         It may be called at any time and more than once, and never raises.
         """
-        if not self._answer.complete and self._answer.failure is None:
-            self._connection.abort()
+        self._connection.abandon(self._answer)
 
     def __repr__(self) -> str:
         answer = self._answer

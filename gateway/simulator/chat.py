@@ -9,14 +9,13 @@ from msgspec.structs import replace
 
 from gateway.simulator.answers import Answer, Refusal, nested, reply
 from gateway.simulator.finding import Thoughts, ToolCalls
-from gateway.simulator.frames import CalledTool, ChatFrame, Rendered, ReplyMessage, called_tools, send
-from gateway.simulator.generation import Finish
+from gateway.simulator.frames import CalledTool, ChatFrame, Rendered, ReplyMessage, called_tools, gather_chat, send
 from gateway.simulator.host import Host
-from gateway.simulator.inference import Completion, Run, complete, logprobs_of, start_run
+from gateway.simulator.incoming import SimulatedRequest
+from gateway.simulator.inference import Completion, Done, Run, complete, logprobs_of, start_run
 from gateway.simulator.model import Message, Prompt, SimulatedModel
 from gateway.simulator.parsing import Delta, HarmonyParser, NativeParser, Parser, TagParser
 from gateway.simulator.prompts import fit, render, tag_images
-from gateway.simulator.request import SimulatedRequest
 from gateway.simulator.requests import ChatRequest, read_chat
 
 
@@ -43,7 +42,7 @@ async def chat(host: Host, request: SimulatedRequest) -> Answer:
     if asked.render_only:
         rendered = Rendered(conversation.prompt().text, conversation.images)
         return reply(ChatFrame(model=asked.model, message=ReplyMessage("", ""), done=False, debug_info=rendered))
-    return await send(conversation.frames(), stream=asked.stream)
+    return await send(conversation.frames(), gather_chat, stream=asked.stream)
 
 
 def _without_words(asked: ChatRequest, reason: str) -> Answer:
@@ -67,9 +66,7 @@ class _Conversation:
         messages, tools, think = self._messages, self._asked.tools, self._run.think
         if self._asked.truncate:
             messages = fit(self._model, messages, tools, think, self._run.loaded_with.num_ctx)
-        if not self._native:
-            messages = tag_images(messages)
-        text = render(self._model, messages, tools, think)
+        text = render(self._model, messages if self._native else tag_images(messages), tools, think)
         return Prompt(text=text, messages=messages, tools=tools, think=think)
 
     async def frames(self) -> AsyncIterator[ChatFrame]:
@@ -81,7 +78,7 @@ class _Conversation:
         if self._native:
             self._check_native()
         parser = self._parser()
-        if self._asked.format is None or self._native or not self._parts_thoughts:
+        if self._asked.format is None or self._native or not self._run.think:
             async for frame in self._pass(parser, self._asked.format):
                 yield frame
             return
@@ -98,10 +95,6 @@ class _Conversation:
         self._messages = (*self._messages, Message("assistant", thinking=thoughts))
         async for frame in self._pass(parser, self._asked.format):
             yield frame
-
-    @property
-    def _parts_thoughts(self) -> bool:
-        return self._model.harmony or bool(self._run.think)
 
     def _check_native(self) -> None:
         """Refuse what llama-server refuses."""
@@ -125,23 +118,18 @@ class _Conversation:
         completion = Completion(
             prompt=self.prompt(), images=self.images, form=form, native=self._native, free_thoughts=self._native
         )
-        async for step, prompt_tokens in complete(self._run, completion):
-            if isinstance(step, Finish):
-                yield self._done(parser.add("", done=True) or Delta(), step, prompt_tokens)
+        async for step in complete(self._run, completion):
+            if isinstance(step, Done):
+                message = self._message(parser.add("", done=True) or Delta())
+                yield ChatFrame(
+                    model=self._asked.model, message=message, done=True, done_reason=step.reason, **step.metrics
+                )
             elif step.text:
                 delta, logprobs = parser.add(step.text), logprobs_of(self._run, step)
                 if delta is not None and (delta or logprobs):
                     message = self._message(delta)
                     yield ChatFrame(model=self._asked.model, message=message, done=False, logprobs=logprobs)
 
-    def _done(self, delta: Delta, finish: Finish, prompt_tokens: int) -> ChatFrame:
-        metrics = self._run.clock.metrics(
-            prompt_tokens=prompt_tokens, tokens=finish.tokens, modern=self._run.modern
-        )
-        message = self._message(delta)
-        return ChatFrame(model=self._asked.model, message=message, done=True, done_reason=finish.reason, **metrics)
-
     def _message(self, delta: Delta) -> ReplyMessage:
         calls: list[CalledTool] = called_tools(delta.calls, native=self._native)
         return ReplyMessage("assistant", delta.content, delta.thinking, calls)
-

@@ -12,10 +12,11 @@ from gateway.simulator.answers import Answer, Refusal, reply
 from gateway.simulator.embedding import normalize
 from gateway.simulator.golang import encode, float32_list, float64_list
 from gateway.simulator.host import Host
+from gateway.simulator.incoming import SimulatedRequest
 from gateway.simulator.model import SimulatedModel
 from gateway.simulator.options import merge_options
-from gateway.simulator.request import SimulatedRequest
 from gateway.simulator.requests import EmbedRequest, read_embed, read_embeddings
+from gateway.simulator.scheduler import Lease
 
 _TOO_LONG = "the input length exceeds the context length"
 
@@ -38,11 +39,12 @@ async def embed(host: Host, request: SimulatedRequest) -> Answer:
     asked = read_embed(request.body)
     inputs = _inputs(asked.input)
     model = _model(host, asked.model, empty=Refusal(404, f"model '{asked.model}' not found"))
-    room = await _load(host, request, model, asked)
+    lease = await _load(host, request, model, asked)
+    room = lease.runner.options.num_ctx
     loaded = time.perf_counter_ns()
     if not inputs:
         return reply(_Reply(asked.model, []))
-    await _take_slot(host, request, model)
+    await _take_slot(host, request, lease, model)
     vectors, count = [], 0
     for text in inputs:
         tokens = model.split(text)
@@ -64,10 +66,11 @@ async def embeddings(host: Host, request: SimulatedRequest) -> Answer:
     """
     asked = read_embeddings(request.body)
     model = _model(host, asked.model, empty=Refusal(400, "model is required"))
-    room = await _load(host, request, model, asked)
+    lease = await _load(host, request, model, asked)
+    room = lease.runner.options.num_ctx
     if not asked.prompt:
         return reply({"embedding": []})
-    await _take_slot(host, request, model)
+    await _take_slot(host, request, lease, model)
     if len(model.split(asked.prompt)) > room:
         raise Refusal(500, _TOO_LONG)
     return reply({"embedding": float64_list(model.vector(asked.prompt))})
@@ -91,24 +94,24 @@ def _model(host: Host, name: str, *, empty: Refusal) -> SimulatedModel:
     return host.require(name, empty=empty, missing=missing)
 
 
-async def _load(host: Host, request: SimulatedRequest, model: SimulatedModel, asked: EmbedRequest) -> int:
-    """Load the model, and return how many tokens a text may have."""
+async def _load(host: Host, request: SimulatedRequest, model: SimulatedModel, asked: EmbedRequest) -> Lease:
+    """Load the model."""
     options = host.load_options(model, merge_options(model.parameters, asked.options))
     request.inference = True
-    request.lease = await host.lease(model, options, asked.keep_alive)
-    return options.num_ctx
+    request.lease = lease = await host.lease(model, options, asked.keep_alive)
+    return lease
 
 
-async def _take_slot(host: Host, request: SimulatedRequest, model: SimulatedModel) -> None:
+async def _take_slot(host: Host, request: SimulatedRequest, lease: Lease, model: SimulatedModel) -> None:
     """Wait for a slot and the time of a run.
 
     Raises:
         Refusal: 501 for a model that does not embed, or the failure that was ordered.
     """
-    if request.lease is not None:
-        await request.lease.slot()
+    await lease.slot()
     await asyncio.sleep(host.first_token_seconds)
     if request.failure is not None:
+        lease.crash()
         raise Refusal(request.failure.status, request.failure.error)
     if not model.can("embedding"):
         words = "This server does not support embeddings. Start it with `--embeddings`"

@@ -1,4 +1,4 @@
-"""Vectors for texts without a model: hashed words and letter groups, so that texts that share words are near each other."""
+"""Vectors for texts without a model: hashed words and groups of letters, so that texts that share words are near."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def embed_text(text: str, dimensions: int) -> list[float]:
         for part in (digest[:4], digest[4:]):
             number = int.from_bytes(part, "little")
             vector[number % dimensions] += count if number & 1 << 31 else -count
+    if not any(vector):
+        vector[0] = 1.0
     return normalize(vector)
 
 

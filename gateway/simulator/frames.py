@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import string
 import time
-from collections.abc import AsyncIterator, Iterable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any, TypedDict, TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -51,6 +51,18 @@ def _now() -> str:
     return timestamp(time.time_ns())
 
 
+class Metrics(TypedDict, total=False):
+    """The counts and durations of the last frame; durations are in nanoseconds."""
+
+    total_duration: int
+    load_duration: int
+    prompt_eval_count: int
+    prompt_eval_cached_count: int
+    prompt_eval_duration: int
+    eval_count: int
+    eval_duration: int
+
+
 class ChatFrame(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A frame of `/api/chat`. Fields without a default are always written, the others only when they are not zero."""
 
@@ -92,7 +104,7 @@ class GenerateFrame(Struct, frozen=True, omit_defaults=True, kw_only=True):
     logprobs: list[dict[str, Any]] = []
 
 
-AnyFrame = TypeVar("AnyFrame", ChatFrame, GenerateFrame)
+AnyFrame = TypeVar("AnyFrame", bound=Struct)
 
 _ALPHABET = string.ascii_lowercase + string.digits
 
@@ -111,13 +123,40 @@ def called_tools(calls: Iterable[Call], *, native: bool = False) -> list[CalledT
     ]
 
 
-async def send(frames: AsyncIterator[AnyFrame], *, stream: bool) -> Answer:
-    """Turn frames into an answer. A refusal before the first frame decides the status; a later one is a line."""
+def gather_chat(frames: Sequence[ChatFrame]) -> ChatFrame:
+    """Return the last frame with all that the frames say."""
+    messages = [frame.message for frame in frames]
+    message = ReplyMessage(
+        messages[-1].role,
+        "".join(message.content for message in messages),
+        "".join(message.thinking for message in messages),
+        [call for message in messages for call in message.tool_calls],
+    )
+    return replace(frames[-1], message=message, logprobs=[entry for frame in frames for entry in frame.logprobs])
+
+
+def gather_generate(frames: Sequence[GenerateFrame]) -> GenerateFrame:
+    """Return the last frame with all that the frames say."""
+    return replace(
+        frames[-1],
+        response="".join(frame.response for frame in frames),
+        thinking="".join(frame.thinking for frame in frames),
+        logprobs=[entry for frame in frames for entry in frame.logprobs],
+    )
+
+
+async def send(
+    frames: AsyncIterator[AnyFrame], gather: Callable[[Sequence[AnyFrame]], AnyFrame], *, stream: bool
+) -> Answer:
+    """Turn frames into an answer: lines, or one body with everything.
+
+    A refusal before the first frame decides the status; a later one is a line, or the status of the one body.
+    """
     try:
         first = await anext(frames)
         if stream:
             return Stream(_lines(first, frames))
-        return reply(_fold([first, *[frame async for frame in frames]]))
+        return reply(gather([first, *[frame async for frame in frames]]))
     except Refusal as refusal:
         return refuse(refusal, streaming=stream)
 
@@ -129,20 +168,3 @@ async def _lines(first: AnyFrame, frames: AsyncIterator[AnyFrame]) -> AsyncItera
             yield encode(frame) + b"\n"
     except Refusal as refusal:
         yield encode({"error": refusal.text}) + b"\n"
-
-
-def _fold(frames: list[AnyFrame]) -> AnyFrame:
-    """Put all that the frames say into the last of them."""
-    logprobs = [entry for frame in frames for entry in frame.logprobs]
-    last = frames[-1]
-    if isinstance(last, GenerateFrame):
-        response = "".join(frame.response for frame in frames)
-        return replace(last, response=response, thinking="".join(f.thinking for f in frames), logprobs=logprobs)
-    messages = [frame.message for frame in frames]
-    message = ReplyMessage(
-        last.message.role,
-        "".join(message.content for message in messages),
-        "".join(message.thinking for message in messages),
-        [call for message in messages for call in message.tool_calls],
-    )
-    return replace(last, message=message, logprobs=logprobs)

@@ -6,14 +6,13 @@ from collections.abc import AsyncIterator
 
 from gateway.simulator.answers import Answer, Refusal, reply
 from gateway.simulator.finding import Thoughts
-from gateway.simulator.frames import GenerateFrame, Rendered, called_tools, send
-from gateway.simulator.generation import Finish
+from gateway.simulator.frames import GenerateFrame, Rendered, called_tools, gather_generate, send
 from gateway.simulator.host import Host
-from gateway.simulator.inference import Completion, Run, complete, logprobs_of, start_run
+from gateway.simulator.incoming import SimulatedRequest
+from gateway.simulator.inference import Completion, Done, Run, complete, logprobs_of, start_run
 from gateway.simulator.model import Message, Prompt
 from gateway.simulator.parsing import Delta, HarmonyParser, TagParser
 from gateway.simulator.prompts import render, tag_images
-from gateway.simulator.request import SimulatedRequest
 from gateway.simulator.requests import GenerateRequest, read_generate
 
 
@@ -39,7 +38,7 @@ async def generate(host: Host, request: SimulatedRequest) -> Answer:
     if asked.render_only:
         rendered = Rendered(prompt.text, len(asked.images))
         return reply(GenerateFrame(model=asked.model, response="", done=False, debug_info=rendered))
-    return await send(_frames(run, asked, prompt), stream=asked.stream)
+    return await send(_frames(run, asked, prompt), gather_generate, stream=asked.stream)
 
 
 def _without_words(asked: GenerateRequest, reason: str) -> Answer:
@@ -64,7 +63,8 @@ def _prompt(run: Run, asked: GenerateRequest) -> Prompt:
         text = _fill(asked.template, asked.prompt, system)
     else:
         text = render(run.model, tag_images(messages), (), run.think)
-    return Prompt(text=_past(asked) + text, messages=messages, think=run.think)
+    past = run.host.vocabulary(run.model).decode(asked.context or ())
+    return Prompt(text=past + text, messages=messages, think=run.think)
 
 
 def _fill(template: str, prompt: str, system: str) -> str:
@@ -74,11 +74,6 @@ def _fill(template: str, prompt: str, system: str) -> str:
     return template.replace("{{ .Prompt }}", prompt).replace("{{ .System }}", system)
 
 
-def _past(asked: GenerateRequest) -> str:
-    """Return the text of the conversation so far. Its tokens are code points here: they mean something only to us."""
-    return "".join(chr(token) for token in asked.context or () if 0 <= token < 0xD800)
-
-
 async def _frames(run: Run, asked: GenerateRequest, prompt: Prompt) -> AsyncIterator[GenerateFrame]:
     harmony = run.model.harmony and not asked.raw
     # llama-server's own parser is for chats: here a model of the native path keeps its thoughts in the text.
@@ -86,19 +81,18 @@ async def _frames(run: Run, asked: GenerateRequest, prompt: Prompt) -> AsyncIter
     parser = HarmonyParser() if harmony else TagParser(Thoughts() if thinks else None, None)
     answer = ""
     completion = Completion(prompt=prompt, images=len(asked.images), form=asked.format)
-    async for step, prompt_tokens in complete(run, completion):
-        if isinstance(step, Finish):
+    async for step in complete(run, completion):
+        if isinstance(step, Done):
             delta = parser.add("", done=True) or Delta()
-            metrics = run.clock.metrics(prompt_tokens=prompt_tokens, tokens=step.tokens, modern=run.modern)
             yield GenerateFrame(
                 model=asked.model,
                 response=delta.content,
                 thinking=delta.thinking,
                 done=True,
                 done_reason=step.reason,
-                context=[] if asked.raw else [ord(character) for character in prompt.text + answer],
+                context=[] if asked.raw else run.host.vocabulary(run.model).encode(prompt.text + answer),
                 tool_calls=called_tools(delta.calls),
-                **metrics,
+                **step.metrics,
             )
         elif step.text:
             answer += step.text

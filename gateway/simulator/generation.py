@@ -63,10 +63,10 @@ def generate(tokens: Iterable[Token], limits: Limits) -> Iterator[Piece | Finish
     """Yield one piece a token and then the finish. A generation that repeats itself ends without one."""
     held = ""
     held_tokens: list[Token] = []
-    count, repeats, previous = 0, 0, b""
+    count, repeats, previous = 0, 0, ""
     for count, (text, group) in enumerate(_characters(tokens, limits), 1):
-        repeats = repeats + 1 if text and text.strip().encode() == previous else 0
-        previous = text.strip().encode() if text else previous
+        repeats = repeats + 1 if text and text.strip() == previous else 0
+        previous = text.strip() if text else previous
         if limits.repetition and repeats > _REPEATS:
             return
         held += text
@@ -102,9 +102,11 @@ def _characters(tokens: Iterable[Token], limits: Limits) -> Iterator[tuple[str, 
         group.append(token)
         try:
             text = rest.decode()
-        except UnicodeDecodeError:
-            yield "", []
-            continue
+        except UnicodeDecodeError as error:
+            if error.reason == "unexpected end of data":
+                yield "", []
+                continue
+            text = rest.decode("utf-8", "replace")
         yield text, [Token(rest, sum(each.logprob for each in group), token.ranked)] if limits.merge else group
         rest, group = b"", []
 
@@ -138,7 +140,8 @@ def _forced(model: SimulatedModel, form: Any) -> list[Token]:
     """Spell a value that fits, character by character but for the filler's own tokens."""
     filler = b"".join(model.filler).decode()
     value = {filler: filler} if form == "json" else json_schema.instance(form, filler)
-    before, *others = json.dumps(value, ensure_ascii=False, separators=(",", ":")).split(filler) if filler else [""]
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    before, *others = text.split(filler) if filler else [text]
     spelled = [character.encode() for character in before]
     for part in others:
         spelled += [*model.filler, *(character.encode() for character in part)]
@@ -149,8 +152,10 @@ def split_thoughts(tokens: Iterable[Token]) -> tuple[list[Token], list[Token]]:
     """Part the tokens of a short answer into the thoughts with their tags, and the rest."""
     said = list(islice(tokens, _LOOKAHEAD))
     heard = b""
-    for index, token in enumerate(said):
+    for index, token in enumerate(said, 1):
         heard += token.text
-        if b"</think>" in heard:
-            return said[: index + 1], said[index + 1 :]
+        _, tag, rest = heard.partition(b"</think>")
+        if tag:
+            last = Token(token.text.removesuffix(rest))
+            return [*said[: index - 1], last], [*([Token(rest)] if rest.strip() else []), *said[index:]]
     return [], said

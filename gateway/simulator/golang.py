@@ -1,7 +1,7 @@
 """How Go writes and reads what goes over Ollama's wire: JSON, times, durations, floats.
 
-A real host is a Go program, and its bytes show it: `<`, `>` and `&` are escaped, times have as many digits as they need,
-32-bit floats are written as short as they can be, and a malformed request is refused in the words of Go's decoder.
+A real host is a Go program, and its bytes show it: `<`, `>` and `&` are escaped, times and 32-bit floats have no more
+digits than they need, and a malformed request is refused in the words of Go's decoder.
 """
 
 from __future__ import annotations
@@ -84,11 +84,13 @@ _CONTEXTS = {
 
 def _complaint(error: json.JSONDecodeError) -> str:
     """Say in Go's words what Python's decoder found."""
-    rest = error.doc[error.pos :].lstrip(" \t\r\n")
-    if not rest or error.msg.startswith("Unterminated"):
+    found = error.doc[error.pos :]
+    if not error.msg.startswith("Invalid"):  # what is wrong is not within a text
+        found = found.lstrip(" \t\r\n")
+    if not found or error.msg.startswith("Unterminated"):
         return "unexpected EOF"
     context = next((words for start, words in _CONTEXTS.items() if error.msg.startswith(start)), "in literal")
-    return f"invalid character {_quote_character(rest[0])} {context}"
+    return f"invalid character {_quote_character(found[0])} {context}"
 
 
 def _quote_character(character: str) -> str:
@@ -142,11 +144,8 @@ def float32(value: float) -> float:
 
 def _shortest(value: float) -> str:
     """Write a 32-bit float with the fewest digits that read back as the same 32-bit float."""
-    for digits in range(1, 10):
-        text = format(value, f".{digits}g")
-        if float32(float(text)) == value:
-            return text
-    return repr(value)
+    texts = (format(value, f".{digits}g") for digits in range(1, 10))
+    return next(text for text in texts if float32(float(text)) == value)
 
 
 def _spell(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gateway.simulator import names
 from gateway.simulator.answers import Refusal
@@ -13,6 +13,24 @@ from gateway.simulator.options import LoadOptions, load_options
 from gateway.simulator.scheduler import Lease, Scheduler
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+class Vocabulary:
+    """The tokens of a model by number, in the order in which they were met: what `context` is made of (wire.md 1.7)."""
+
+    def __init__(self, model: SimulatedModel) -> None:
+        self._split = model.split
+        self._numbers: dict[str, int] = {}
+
+    def encode(self, text: str) -> list[int]:
+        """Return the numbers of a text's tokens."""
+        return [self._numbers.setdefault(token, len(self._numbers) + 1) for token in self._split(text)]
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Return the text of some tokens; unknown numbers are no text."""
+        tokens = {number: token for token, number in self._numbers.items()}
+        text = "".join(tokens.get(number, "") for number in numbers)
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 class Host:
@@ -34,7 +52,8 @@ class Host:
         context_length: int,
         max_loaded: int,
     ) -> None:
-        self.models = {model.full_name.key: model for model in models}
+        self.models: dict[str, SimulatedModel] = {}
+        self.add(*models)
         self.version = version
         self.parallel = parallel
         self.load_seconds = load_seconds
@@ -42,9 +61,26 @@ class Host:
         self.token_seconds = token_seconds
         self.context_length = context_length
         self.made_at = time.time_ns()
-        self.scheduler = Scheduler(
-            max_queue=max_queue, max_loaded=max_loaded, load_seconds=lambda: self.load_seconds
-        )
+        self._vocabularies: dict[str, Vocabulary] = {}
+        self.scheduler = Scheduler(max_queue=max_queue, max_loaded=max_loaded, load_seconds=lambda: self.load_seconds)
+
+    def add(self, *models: SimulatedModel) -> None:
+        """Put models on the host's disk; one of the same name is replaced.
+
+        Raises:
+            ValueError: A name is malformed.
+        """
+        self.models |= {model.full_name.key: model for model in models}
+
+    def remove(self, *models: SimulatedModel) -> None:
+        """Take models from the host's disk and from its memory.
+
+        Raises:
+            KeyError: One is not there.
+        """
+        for model in models:
+            del self.models[model.full_name.key]
+            self.scheduler.expire(model)
 
     def at_least(self, *release: int) -> bool:
         """Tell whether the version it plays is this one or a later one."""
@@ -54,8 +90,12 @@ class Host:
 
     def find(self, name: str) -> SimulatedModel | None:
         """Return the model of a name, matched without case and with the default tag."""
-        parsed = names.parse(re.sub(r":local\Z", "", name, flags=re.IGNORECASE))
+        parsed = names.parse(name)
         return self.models.get(parsed.key) if parsed is not None else None
+
+    def vocabulary(self, model: SimulatedModel) -> Vocabulary:
+        """Return the numbers of a model's tokens."""
+        return self._vocabularies.setdefault(model.weights, Vocabulary(model))
 
     def load_options(self, model: SimulatedModel, options: dict[str, object], *, shift: bool = True) -> LoadOptions:
         """Return with what a request wants its model loaded.
@@ -83,8 +123,8 @@ class Host:
         """Return a model that must exist.
 
         Raises:
-            Refusal: `empty` without a name, 400 for a malformed one, 403 for a model of the cloud, `missing` for one that
-                is not here.
+            Refusal: `empty` without a name, 400 for a malformed one, 403 for a model of the cloud, `missing` for one
+                that is not here.
         """
         if not name.strip():
             raise empty

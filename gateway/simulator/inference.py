@@ -12,12 +12,13 @@ from msgspec.structs import replace
 
 from gateway.simulator import json_schema
 from gateway.simulator.answers import Refusal, nested
+from gateway.simulator.frames import Metrics
 from gateway.simulator.generation import Finish, Limits, Piece, constrain, generate, split_thoughts, token_text
 from gateway.simulator.golang import encode, quote
 from gateway.simulator.host import Host
+from gateway.simulator.incoming import SimulatedRequest
 from gateway.simulator.model import Prompt, SimulatedModel, Token
 from gateway.simulator.options import LoadOptions, merge_options
-from gateway.simulator.request import SimulatedRequest
 from gateway.simulator.requests import Settings
 from gateway.simulator.scheduler import Lease
 
@@ -60,20 +61,21 @@ class Clock:
         self.started = time.perf_counter_ns()
         self.loaded = self.began = self.spoke = self.started
 
-    def metrics(self, *, prompt_tokens: int, tokens: int, modern: bool) -> dict[str, int]:
-        """Return the counts and durations of a done frame. What is zero is left out."""
+    def metrics(self, *, prompt_tokens: int, cached: int | None, tokens: int, modern: bool) -> Metrics:
+        """Return the counts and durations of a last frame."""
         now = time.perf_counter_ns()
-        # 0.24 counts from the first token on, and so finds nothing for an answer of one.
-        spoken = now - self.spoke if modern or tokens > 1 else 0
-        metrics = {
-            "total_duration": now - self.started,
-            "load_duration": self.loaded - self.started,
-            "prompt_eval_count": prompt_tokens,
-            "prompt_eval_duration": max(self.spoke - self.began, 1),
-            "eval_count": tokens,
-            "eval_duration": spoken,
-        }
-        return {name: value for name, value in metrics.items() if value}
+        metrics = Metrics(
+            total_duration=now - self.started,
+            load_duration=self.loaded - self.started,
+            prompt_eval_count=prompt_tokens,
+            prompt_eval_duration=max(self.spoke - self.began, 1),
+            eval_count=tokens,
+        )
+        if modern or tokens > 1:  # 0.24 counts from the first token on, and finds nothing for an answer of one
+            metrics["eval_duration"] = now - self.spoke
+        if cached is not None:
+            metrics["prompt_eval_cached_count"] = cached
+        return metrics
 
 
 async def start_run(
@@ -152,6 +154,13 @@ class Completion(Struct, frozen=True, kw_only=True):
     free_thoughts: bool = False
 
 
+class Done(Struct, frozen=True):
+    """The end of a run: why it ended, and what it took."""
+
+    reason: str
+    metrics: Metrics
+
+
 def _count_prompt(run: Run, completion: Completion) -> int:
     """Return how many tokens of a prompt are read, after what is cut.
 
@@ -172,7 +181,7 @@ def _count_prompt(run: Run, completion: Completion) -> int:
     if not run.loaded_with.shift:
         words = "shorten the prompt, adjust the context length in settings, or use a model with a longer context length"
         raise Refusal(400, f"the prompt is longer than the context length currently available to the model; {words}")
-    keep = min(run.options["num_keep"], room - 1)
+    keep: int = min(run.options["num_keep"], room - 1)
     return keep + (room - keep) // 2
 
 
@@ -195,7 +204,9 @@ def _check_form(run: Run, completion: Completion) -> Any:
             raise Refusal(500, "invalid JSON schema in format") from error
         what = f"JSON schema conversion failed:\nUnrecognized schema: {encode(error.schema).decode()}"
         native = "Unable to generate parser for this template. Automatic parser generation failed: "
-        raise nested(400, (native if completion.native else '"json_schema": ') + what, "invalid_request_error") from error
+        raise nested(
+            400, (native if completion.native else '"json_schema": ') + what, "invalid_request_error"
+        ) from error
     return json_schema.sort_properties(form) if completion.native else form
 
 
@@ -240,8 +251,8 @@ def _tokens(run: Run, completion: Completion) -> Iterable[Token]:
     return [*thoughts, *constrained] if completion.free_thoughts else constrained
 
 
-async def complete(run: Run, completion: Completion) -> AsyncIterator[tuple[Piece | Finish, int]]:
-    """Run the model at its pace; with each piece comes the count of the prompt's tokens.
+async def complete(run: Run, completion: Completion) -> AsyncIterator[Piece | Done]:
+    """Run the model at its pace: one piece a token, and the end.
 
     Raises:
         Refusal: The runner refuses the request, or fails as it was told to.
@@ -249,18 +260,34 @@ async def complete(run: Run, completion: Completion) -> AsyncIterator[tuple[Piec
     await run.lease.slot()
     run.clock.began = time.perf_counter_ns()
     prompt_tokens = _count_prompt(run, completion)
+    cached = _reuse(run, completion.prompt.text)
     steps = generate(_tokens(run, completion), _limits(run, completion, prompt_tokens))
     await asyncio.sleep(run.host.first_token_seconds)
     run.clock.spoke = time.perf_counter_ns()
-    said = 0
+    said, failure = 0, run.request.failure
     for step in steps:
-        failure = run.request.failure
         if failure is not None and said >= failure.after:
             run.lease.crash()
             raise Refusal(failure.status, failure.error)
-        yield step, prompt_tokens
-        said += isinstance(step, Piece) and bool(step.text)
-        await asyncio.sleep(run.host.token_seconds)
+        if isinstance(step, Finish):
+            metrics = run.clock.metrics(
+                prompt_tokens=prompt_tokens, cached=cached, tokens=step.tokens, modern=run.modern
+            )
+            yield Done(step.reason, metrics)
+        else:
+            yield step
+            said += bool(step.text)
+            await asyncio.sleep(run.host.token_seconds)
+
+
+def _reuse(run: Run, prompt: str) -> int | None:
+    """Return how many tokens of a prompt the runner has read before; None where hosts do not tell (wire.md 0)."""
+    before, run.lease.runner.read = run.lease.runner.read, prompt
+    if not run.host.at_least(0, 33, 3):
+        return None
+    pairs = enumerate(zip(before, prompt, strict=False))
+    same = next((place for place, (old, new) in pairs if old != new), min(len(before), len(prompt)))
+    return len(run.model.split(prompt[:same]))
 
 
 def logprobs_of(run: Run, piece: Piece) -> list[dict[str, Any]]:

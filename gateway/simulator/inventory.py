@@ -10,8 +10,8 @@ from gateway.simulator import names
 from gateway.simulator.answers import JSON, Answer, Refusal, Whole, reply
 from gateway.simulator.golang import timestamp
 from gateway.simulator.host import Host
+from gateway.simulator.incoming import SimulatedRequest
 from gateway.simulator.model import SimulatedModel
-from gateway.simulator.request import SimulatedRequest
 from gateway.simulator.requests import read_show
 
 _BLOBS = "/usr/share/ollama/.ollama/models/blobs/sha256-"
@@ -55,22 +55,22 @@ def _details(host: Host, model: SimulatedModel, *, running: bool = False, sizes:
     )
 
 
-async def root(host: Host, request: SimulatedRequest) -> Answer:
+async def root(_host: Host, _request: SimulatedRequest) -> Answer:
     """Answer the probe for life."""
     return Whole(headers=(("Content-Type", "text/plain; charset=utf-8"),), body=b"Ollama is running")
 
 
-async def version(host: Host, request: SimulatedRequest) -> Answer:
+async def version(host: Host, _request: SimulatedRequest) -> Answer:
     """Answer which version runs."""
     return reply({"version": host.version})
 
 
-async def status(host: Host, request: SimulatedRequest) -> Answer:
+async def status(_host: Host, _request: SimulatedRequest) -> Answer:
     """Answer that the cloud is switched off."""
     return reply({"cloud": {"disabled": True, "source": "env"}})
 
 
-async def tags(host: Host, request: SimulatedRequest) -> Answer:
+async def tags(host: Host, _request: SimulatedRequest) -> Answer:
     """Answer which models there are.
 
     Of a model of the native path the listing knows neither tools nor thinking: they come from its Jinja template.
@@ -93,7 +93,7 @@ async def tags(host: Host, request: SimulatedRequest) -> Answer:
     return reply({"models": models})
 
 
-async def ps(host: Host, request: SimulatedRequest) -> Answer:
+async def ps(host: Host, _request: SimulatedRequest) -> Answer:
     """Answer which models are in memory, the one that stays longest first. One that is loading is not told."""
     models = [
         {
@@ -160,7 +160,7 @@ def _modelfile(model: SimulatedModel, system: str) -> str:
         "# To build a new Modelfile based on this, replace FROM with:",
         f"# FROM {model.full_name.short}\n",
         f"FROM {_BLOBS}{model.weights}",
-        f'TEMPLATE """{model.shown_template}"""',
+        "TEMPLATE {{ .Prompt }}" if model.path == "native" else f'TEMPLATE """{model.shown_template}"""',
         *([f"SYSTEM {system}"] if system else []),
         *(["PARSER harmony"] if model.harmony else []),
         *(f"PARAMETER {name} {value}" for name, value in _parameters(model)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import UnionType
 from typing import Any
 
 Schema = dict[str, Any]
@@ -44,19 +45,42 @@ def sort_properties(schema: Any) -> Any:
     return [sort_properties(item) for item in schema] if isinstance(schema, list) else schema
 
 
-def check(schema: Schema) -> None:
-    """Refuse a schema of an unknown type.
+_SHAPES: dict[str, type | UnionType] = {
+    "type": str | list,
+    "properties": dict,
+    "required": list,
+    "items": dict | bool,
+    "enum": list,
+    "anyOf": list,
+    "oneOf": list,
+    "allOf": list,
+    "$defs": dict,
+    "definitions": dict,
+}
+
+
+def check(schema: Any) -> None:
+    """Refuse what is no schema: unknown types, and keywords with values of the wrong shape.
 
     Raises:
-        SchemaError: There is one.
+        SchemaError: There is such a thing in it.
     """
-    kind = schema.get("type")
-    if isinstance(kind, str) and kind not in _TYPES:
+    if isinstance(schema, bool):
+        return
+    if not isinstance(schema, dict):
         raise SchemaError(schema)
-    children = [*schema.get("properties", {}).values(), schema.get("items"), *schema.get("anyOf", ())]
-    for child in children:
-        if isinstance(child, dict):
+    if any(name in schema and not isinstance(schema[name], shape) for name, shape in _SHAPES.items()):
+        raise SchemaError(schema)
+    kinds = schema.get("type", [])
+    if any(kind not in _TYPES for kind in ([kinds] if isinstance(kinds, str) else kinds)):
+        raise SchemaError(schema)
+    for name in ("properties", "$defs", "definitions"):
+        for child in schema.get(name, {}).values():
             check(child)
+    for name in ("anyOf", "oneOf", "allOf"):
+        for child in schema.get(name, ()):
+            check(child)
+    check(schema.get("items", True))
 
 
 def _resolve(schema: Any, root: Schema) -> Schema:
@@ -147,9 +171,9 @@ def _string(schema: Schema, filler: str) -> str:
 
 def _number(schema: Schema, *, whole: bool) -> float:
     """Return 1 where it fits, else the nearest bound."""
-    lowest = schema.get("minimum", -math.inf)
-    highest = schema.get("maximum", math.inf)
-    step = schema.get("multipleOf", 1 if whole else 0)
+    lowest: float = schema.get("minimum", -math.inf)
+    highest: float = schema.get("maximum", math.inf)
+    step: float = schema.get("multipleOf", 1 if whole else 0)
     if "exclusiveMinimum" in schema:
         lowest = max(lowest, schema["exclusiveMinimum"] + (step or 1))
     if "exclusiveMaximum" in schema:

@@ -68,7 +68,9 @@ class Prompt(Struct, frozen=True, kw_only=True):
     @property
     def question(self) -> str:
         """The last text of the user, or the prompt itself where there is no conversation."""
-        return next((turn.content for turn in reversed(self.messages) if turn.role == "user"), self.text)
+        if not self.messages:
+            return self.text
+        return next((turn.content for turn in reversed(self.messages) if turn.role == "user"), "")
 
 
 # --- what a model says ------------------------------------------------------------------------------------------------
@@ -112,10 +114,10 @@ def says(text: str) -> Speak:
     `{"name": …, "arguments": {…}}`, as in the text that real models produce.
     """
     tokens = tokens_of(text)
-    return lambda prompt: tokens
+    return lambda _prompt: tokens
 
 
-def _no_cue(messages: tuple[Message, ...], tools: tuple[Tool, ...], think: bool | str) -> str:
+def _no_cue(_messages: tuple[Message, ...], _tools: tuple[Tool, ...], _think: bool | str) -> str:
     return ""
 
 

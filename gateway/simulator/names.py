@@ -14,6 +14,8 @@ _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}\Z")
 _NAMESPACE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}\Z")
 _HOST_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}\Z")
 
+_LOCAL = re.compile(r":local\Z", re.IGNORECASE)
+
 
 class Name(Struct, frozen=True):
     """A model's name with every part said."""
@@ -44,16 +46,18 @@ class Name(Struct, frozen=True):
 
 
 def parse(text: str) -> Name | None:
-    """Return a name with its defaults filled in, or None when it is malformed or empty."""
-    rest, tag = text.strip(), _TAG
+    """Return a name with its defaults filled in, or None when it is malformed or empty.
+
+    A `:local` at its end says only that the model is not one of the cloud.
+    """
+    rest, tag = _LOCAL.sub("", text.strip()), _TAG
     if rest.rfind(":") > rest.rfind("/"):
         rest, _, tag = rest.rpartition(":")
     *before, model = rest.rsplit("/", 2)
     namespace = before[-1] if before else _NAMESPACE
     host = before[0].rpartition("://")[2] if len(before) == 2 else _HOST
-    good = (
-        _HOST_PART.match(host) and _NAMESPACE_PART.match(namespace) and _PART.match(model) and _PART.match(tag) is not None
-    )
+    parts = ((_HOST_PART, host), (_NAMESPACE_PART, namespace), (_PART, model), (_PART, tag))
+    good = all(pattern.match(part) for pattern, part in parts)
     return Name(host, namespace, model, tag) if good else None
 
 

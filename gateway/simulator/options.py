@@ -83,7 +83,9 @@ def _check(name: str, value: Any) -> Any:
             raise Refusal(500, f'option "{name}" must be of type {kind}')
 
 
-def load_options(options: dict[str, Any], *, default_context: int, longest: int, least: int, shift: bool) -> LoadOptions:
+def load_options(
+    options: dict[str, Any], *, default_context: int, longest: int, least: int, shift: bool
+) -> LoadOptions:
     """Pick the options that belong to a load.
 
     Args:

@@ -61,6 +61,9 @@ class TagParser:
         return Delta(self._tools.rest() if done else "")
 
 
+_RECIPIENT = re.compile(r".* to=(?:functions\.)?([^\s<]*).*", re.DOTALL)
+
+
 class HarmonyParser:
     """The harmony format of gpt-oss: messages with a header that says on which channel they go.
 
@@ -80,7 +83,7 @@ class HarmonyParser:
         while (part := self._next_part()) is not None:
             header, words = part
             if " to=" in header:
-                self._tool = header.partition(" to=")[2].split()[0].split("<|")[0].removeprefix("functions.")
+                self._tool = _RECIPIENT.sub(r"\1", header)
                 self._arguments += words
             elif "<|channel|>analysis" in header:
                 thinking += words
@@ -169,4 +172,4 @@ def _read_call(block: str) -> tuple[str, dict[str, Any]]:
         name = _NAME.search(block)
         text = f'llama-server returned invalid tool call arguments for "{name[1] if name else ""}": '
         raise Refusal(500, text + "unexpected end of JSON input") from error
-    return call.get("name", ""), call.get("arguments", {})
+    return (call.get("name", ""), call.get("arguments", {})) if isinstance(call, dict) else ("", {})

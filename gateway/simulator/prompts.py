@@ -65,7 +65,9 @@ def _content(model: SimulatedModel, message: Message) -> str:
 def _native(messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> str:
     parts = [_turn("tools", json.dumps([_tool(tool) for tool in tools], ensure_ascii=False))] if tools else []
     for message in messages:
-        calls = json.dumps([_call(call.name, call.arguments, call.id) for call in message.tool_calls])
+        calls = json.dumps(
+            [{"name": call.name, "arguments": encode(call.arguments).decode()} for call in message.tool_calls]
+        )
         content = message.content + (f"<tool_call>{calls}</tool_call>" if message.tool_calls else "")
         parts.append(_turn(message.role, content))
     if messages and messages[-1].role == "assistant":
@@ -73,10 +75,6 @@ def _native(messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> str:
     else:
         parts.append("<|im_start|>assistant\n")
     return "".join(parts)
-
-
-def _call(name: str, arguments: dict[str, Any], call_id: str) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": name, "arguments": encode(arguments).decode()}, "id": call_id}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -105,8 +103,9 @@ def fit(
     room: int,
 ) -> tuple[Message, ...]:
     """Return the end of a conversation that fits into a context: system messages and at least the last one stay."""
+    kept = messages
     for start in range(len(messages)):
         kept = tuple(message for message in messages[:start] if message.role == "system") + messages[start:]
-        if start == len(messages) - 1 or len(model.split(render(model, kept, tools, think))) <= room:
-            return kept
-    return messages
+        if len(model.split(render(model, kept, tools, think))) <= room:
+            break
+    return kept

@@ -11,7 +11,7 @@ from msgspec import Struct
 from gateway.simulator import golang
 from gateway.simulator.answers import Refusal
 from gateway.simulator.model import Message, Tool, ToolCall
-from gateway.simulator.reading import Reader, anything, boolean, fields, integer, list_of, mapping, mismatch, string
+from gateway.simulator.readers import Reader, anything, boolean, fields, integer, list_of, mapping, mismatch, string
 from gateway.simulator.tool_schema import NO_PARAMETERS, read_parameters
 
 
@@ -80,7 +80,7 @@ class ShowRequest(Struct, frozen=True, kw_only=True):
 # --- readers of single fields -----------------------------------------------------------------------------------------
 
 
-def _keep_alive(value: Any, place: str) -> float:
+def _keep_alive(value: Any, _place: str) -> float:
     match value:
         case bool() | list() | dict():
             go_type = {bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}[type(value)]
@@ -95,7 +95,7 @@ def _keep_alive(value: Any, place: str) -> float:
 _LEVELS = '"high", "medium", "low", "max", true, or false'
 
 
-def _think(value: Any, place: str) -> bool | str:
+def _think(value: Any, _place: str) -> bool | str:
     match value:
         case bool() | "high" | "medium" | "low" | "max":
             return value
@@ -121,7 +121,7 @@ def _image(value: Any, place: str) -> str:
 _images = list_of("[]api.ImageData", _image)
 
 
-def _arguments(value: Any, place: str) -> dict[str, Any]:
+def _arguments(value: Any, _place: str) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     raise Refusal(400, "Value looks like object, but can't find closing '}' symbol")

@@ -13,7 +13,7 @@ from gateway.simulator.chat import chat
 from gateway.simulator.embed import embed, embeddings
 from gateway.simulator.generate import generate
 from gateway.simulator.host import Host
-from gateway.simulator.request import SimulatedRequest
+from gateway.simulator.incoming import SimulatedRequest
 
 Endpoint = Callable[[Host, SimulatedRequest], Awaitable[Answer]]
 
@@ -70,12 +70,9 @@ async def respond(host: Host, request: SimulatedRequest, *, loopback: bool) -> A
 async def _route(
     host: Host, request: SimulatedRequest, methods: dict[str, Endpoint] | None, allow: tuple[tuple[str, str], ...]
 ) -> Answer:
-    if methods is None and request.path.rstrip("/") in ROUTES:
-        place = request.path.rstrip("/")
-        status = 301 if request.method == "GET" else 307
-        words = "Moved Permanently" if status == 301 else "Temporary Redirect"
-        body = f'<a href="{place}">{words}</a>.\n\n'.encode() if request.method == "GET" else b""
-        return Whole(status=status, headers=(("Content-Type", "text/html; charset=utf-8"), ("Location", place)), body=body)
+    place = request.path.rstrip("/")
+    if methods is None and place in ROUTES:
+        return _redirect(place, get=request.method == "GET")
     if methods is None:
         return text(404, "404 page not found")
     if request.method not in methods:
@@ -84,6 +81,13 @@ async def _route(
         return await methods[request.method](host, request)
     except Refusal as refusal:
         return refuse(refusal)
+
+
+def _redirect(place: str, *, get: bool) -> Whole:
+    """Answer a path with a slash too many."""
+    headers = (("Content-Type", "text/html; charset=utf-8"), ("Location", place))
+    body = f'<a href="{place}">Moved Permanently</a>.\n\n'.encode()
+    return Whole(status=301, headers=headers, body=body) if get else Whole(status=307, headers=headers[1:])
 
 
 def _preflight(origin: str) -> tuple[tuple[str, str], ...]:
@@ -103,7 +107,15 @@ def _is_origin_allowed(origin: str) -> bool:
     parts = urlsplit(origin)
     if parts.scheme in ("http", "https"):
         return parts.hostname in ("localhost", "127.0.0.1", "0.0.0.0")
-    return parts.scheme in ("app", "file", "tauri", "vscode-webview", "vscode-file", "chrome-extension", "moz-extension")
+    return parts.scheme in ("app", "file", "tauri", "vscode-webview", "vscode-file")
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address to listen on is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _is_host_allowed(header: str) -> bool:

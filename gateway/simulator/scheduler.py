@@ -21,6 +21,9 @@ from gateway.simulator.options import LoadOptions
 KEEP_ALIVE = 300.0
 """Seconds that a model stays loaded when nobody says otherwise."""
 
+_CENTURIES = 292 * 365.25 * 86400
+"""How long for ever is: the longest duration that Go has."""
+
 
 class Runner:
     """A model in memory, or on its way there.
@@ -32,6 +35,10 @@ class Runner:
         expires_at: Seconds since the epoch.
         users: How many requests hold it.
         loaded: Whether it is there.
+        slots: How many requests it serves at once.
+        changed: Set when it is loaded, or gone.
+        timer: What will unload it.
+        read: The last prompt it read.
     """
 
     def __init__(self, model: SimulatedModel, options: LoadOptions, parallel: int) -> None:
@@ -44,6 +51,7 @@ class Runner:
         self.slots = asyncio.Semaphore(parallel)
         self.changed = asyncio.Event()
         self.timer: asyncio.TimerHandle | None = None
+        self.read = ""
 
     def __repr__(self) -> str:
         state = "loaded" if self.loaded else "loading"
@@ -60,7 +68,9 @@ class Lease:
         self._open = True
 
     async def slot(self) -> None:
-        """Wait for a free slot of the runner; it is held until the lease ends."""
+        """Wait for a free slot of the runner; it is held until the lease ends. A second call finds it held."""
+        if self._slot:
+            return
         await self.runner.slots.acquire()
         self._slot = True
         self._scheduler.running += 1
@@ -101,12 +111,14 @@ class Scheduler:
 
     Attributes:
         running: How many slots are taken.
+        loads: How many models were loaded.
     """
 
     def __init__(self, *, max_queue: int, max_loaded: int, load_seconds: Callable[[], float]) -> None:
         self.max_queue = max_queue
         self.max_loaded = max_loaded
         self.running = 0
+        self.loads = 0
         self._load_seconds = load_seconds
         self._runners: dict[str, Runner] = {}
         self._queue: deque[_Pending] = deque()
@@ -115,7 +127,7 @@ class Scheduler:
     def resident(self) -> list[Runner]:
         """Return the loaded runners, the one that stays longest first. One that is loading is not among them."""
         loaded = [runner for runner in self._runners.values() if runner.loaded]
-        return sorted(loaded, key=lambda runner: -math.inf if math.isinf(runner.keep_alive) else -int(runner.expires_at))
+        return sorted(loaded, key=lambda runner: int(runner.expires_at), reverse=True)
 
     async def acquire(
         self, model: SimulatedModel, options: LoadOptions, *, parallel: int, keep_alive: float | None
@@ -126,8 +138,6 @@ class Scheduler:
             Refusal: 503 when the queue is full, 500 when the model cannot be loaded.
         """
         while (runner := self._runners.get(model.weights)) is not None and not runner.loaded:
-            if not runner.options.suits(options):
-                break
             await runner.changed.wait()
         if runner is not None and runner.options.suits(options):
             return self._use(runner, keep_alive)
@@ -141,7 +151,8 @@ class Scheduler:
         try:
             return await pending.lease
         except asyncio.CancelledError:
-            if not pending.lease.cancelled():  # the lease was granted in the same moment
+            granted = pending.lease.done() and not pending.lease.cancelled() and pending.lease.exception() is None
+            if granted:  # in the same moment in which the request went away
                 pending.lease.result().end()
             raise
 
@@ -250,12 +261,9 @@ class Scheduler:
                 raise Refusal(500, pending.model.load_error)
             if not pending.lease.done():
                 runner.loaded = True
+                self.loads += 1
                 pending.lease.set_result(self._use(runner, pending.keep_alive))
         finally:
             if not runner.loaded:
                 self.drop(runner)
             runner.changed.set()
-
-
-_CENTURIES = 292 * 365.25 * 86400
-"""How long for ever is: the longest duration that Go has."""

@@ -43,7 +43,7 @@ def calls(*made: tuple[int, str, str, str]) -> Delta:
     """Return a delta with calls, each an index, an id, a name and its arguments."""
     return Delta(
         tool_calls=tuple(
-            ToolCall(index=index, id=id, name=name, arguments=Raw(arguments.encode()))
-            for index, id, name, arguments in made
+            ToolCall(index=index, id=call, name=name, arguments=Raw(arguments.encode()))
+            for index, call, name, arguments in made
         )
     )

@@ -27,12 +27,12 @@ def recording(name: str) -> Recording:
     return Recording(name, exchange["request"], answer["status"], body, answer["end"] == "complete")
 
 
-def recordings(path: str, *, status: int | None = None) -> list[Recording]:
+def recordings(path: str, method: str = "POST") -> list[Recording]:
     """Return every exchange with a path, in the order of names."""
     names = [f"{file.parent.name}/{file.stem}" for file in sorted(ROOT.glob("*/*.json"))]
-    found = [found for found in map(recording, names) if found.request["path"] == path]
-    return [found for found in found if status is None or found.status == status]
+    found = [recording(name) for name in names]
+    return [one for one in found if (one.request["method"], one.request["path"]) == (method, path)]
 
 
-CHATS = [found for found in recordings("/api/chat") if found.status == 200]
-REFUSALS = [found for found in recordings("/api/chat") if found.status != 200]
+CHATS = [chat for chat in recordings("/api/chat") if chat.status == 200]
+REFUSALS = [chat for chat in recordings("/api/chat") if chat.status != 200]

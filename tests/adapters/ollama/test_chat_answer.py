@@ -100,9 +100,7 @@ RECORDED: dict[str, list[Delta | Finish]] = {
     "0.33/chat-think-tools-nostream": [
         Delta(
             thinking="I need the weather tool.\n",
-            tool_calls=(
-                ToolCall(index=0, id="call_7kwntsms", name="get_weather", arguments=Raw(b'{"city":"Lima"}')),
-            ),
+            tool_calls=(ToolCall(index=0, id="call_7kwntsms", name="get_weather", arguments=Raw(b'{"city":"Lima"}')),),
         ),
         # 25 characters of thoughts and 15 of arguments: 10 of 16 tokens.
         Finish(
@@ -135,9 +133,7 @@ RECORDED: dict[str, list[Delta | Finish]] = {
             reason="stop",
             usage=Usage(),
             timings={
-                "_debug_info": {
-                    "rendered_template": "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n<|s:say|>"
-                }
+                "_debug_info": {"rendered_template": "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n<|s:say|>"}
             },
         )
     ],
@@ -145,7 +141,7 @@ RECORDED: dict[str, list[Delta | Finish]] = {
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_a_recorded_answer_makes_exactly_these_events(name: str):
+def test_a_recorded_answer_makes_exactly_these_events(name: str) -> None:
     assert decoded(recording(name).body) == RECORDED[name]
 
 
@@ -155,7 +151,12 @@ TICKS = (" tick", " tock", " ding", " dong", " plip", " plop")
 @pytest.mark.parametrize(
     ("name", "before", "error", "said"),
     [
-        ("0.24/broken-runner-stream", texts(*(TICKS * 2)[:11]), RunnerCrashed, "The process that runs the model stopped"),
+        (
+            "0.24/broken-runner-stream",
+            texts(*(TICKS * 2)[:11]),
+            RunnerCrashed,
+            "The process that runs the model stopped",
+        ),
         ("0.33/broken-runner-jinja-stream", texts(*(TICKS * 2)[:11]), RunnerCrashed, "The process that runs the model"),
         (
             "0.33/chat-jinja-tools-cut-stream",
@@ -165,7 +166,7 @@ TICKS = (" tick", " tock", " ding", " dong", " plip", " plop")
         ),
     ],
 )
-def test_an_error_line_ends_the_answer(name: str, before: list[Delta], error: type, said: str):
+def test_an_error_line_ends_the_answer(name: str, before: list[Delta], error: type, said: str) -> None:
     events = decoded(recording(name).body)
     assert events[:-1] == before
     kind, _, message, _ = events[-1]
@@ -173,7 +174,7 @@ def test_an_error_line_ends_the_answer(name: str, before: list[Delta], error: ty
     assert message.startswith(said)
 
 
-def test_log_probabilities_keep_their_bytes_and_alternatives():
+def test_log_probabilities_keep_their_bytes_and_alternatives() -> None:
     delta = decoded(recording("0.24/chat-top-logprobs-nostream").body)[0]
     assert delta.logprobs[0] == TokenLogprob(
         token="Red",
@@ -188,7 +189,7 @@ def test_log_probabilities_keep_their_bytes_and_alternatives():
     )
 
 
-def test_log_probabilities_of_thoughts_are_left_out():
+def test_log_probabilities_of_thoughts_are_left_out() -> None:
     events = decoded(recording("0.24/chat-logprobs-think-stream").body)
     assert events[:9] == GREETING
     assert [(event.text, [token.token for token in event.logprobs]) for event in events[9:-1]] == [
@@ -200,9 +201,9 @@ def test_log_probabilities_of_thoughts_are_left_out():
     ]
 
 
-def test_log_probabilities_come_while_a_tool_call_is_held_back():
+def test_log_probabilities_come_while_a_tool_call_is_held_back() -> None:
     events = decoded(recording("0.24/chat-tools-logprobs-stream").body)
     tokens = [token.token for event in events[:-1] for token in event.logprobs]
-    assert tokens[:2] == ["<tool_call", ">\n{\""]
+    assert tokens[:2] == ["<tool_call", '>\n{"']
     assert all(event.text == "" for event in events[:-1])
     assert events[-1].reason == "tool_calls"

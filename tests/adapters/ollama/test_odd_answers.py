@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.errors import GatewayError, HostBroken, InvalidRequest, OutOfMemory
 from adapters.types import Delta, Failure, Finish, Usage
-from tests.adapters.ollama.events import calls, comparable, decoded, decoder, texts, thoughts
+from tests.adapters.ollama.events import calls, comparable, decoded, decoder, texts
 
 
 def frame(content: str = "", *, done: bool = False, message: dict[str, Any] | None = None, **fields: Any) -> bytes:
@@ -31,13 +31,13 @@ DONE = frame(done=True, done_reason="stop", prompt_eval_count=5, eval_count=6)
 # --- older and newer hosts --------------------------------------------------------------------------------------------
 
 
-def test_calls_without_ids_and_indices_get_them_in_the_order_of_the_answer():
+def test_calls_without_ids_and_indices_get_them_in_the_order_of_the_answer() -> None:
     events = decoded(tool_call(), tool_call(), DONE)
     assert events[:2] == [calls((0, "made-0", "f", "{}")), calls((1, "made-1", "f", "{}"))]
     assert events[2].reason == "tool_calls"
 
 
-def test_calls_keep_their_ids():
+def test_calls_keep_their_ids() -> None:
     assert decoded(tool_call(id="call_x"), DONE)[0] == calls((0, "call_x", "f", "{}"))
 
 
@@ -45,22 +45,22 @@ def test_calls_keep_their_ids():
     ("sent", "taken"),
     [('{"b": 1,"a" :[2.50]}', '{"b": 1,"a" :[2.50]}'), ("null", "{}"), ('{"é":"\\u00e9"}', '{"é":"\\u00e9"}')],
 )
-def test_arguments_keep_their_order_and_spelling(sent: str, taken: str):
+def test_arguments_keep_their_order_and_spelling(sent: str, taken: str) -> None:
     assert decoded(tool_call(sent), DONE)[0] == calls((0, "made-0", "f", taken))
 
 
-def test_absent_arguments_are_none():
+def test_absent_arguments_are_none() -> None:
     line = b'{"message": {"tool_calls": [{"function": {"name": "f"}}]}}\n'
     assert decoded(line, DONE)[0] == calls((0, "made-0", "f", "{}"))
 
 
-def test_one_frame_may_carry_everything():
+def test_one_frame_may_carry_everything() -> None:
     line = frame("text", message={"thinking": "hm"}, logprobs=[{"token": "text", "logprob": -1}])
     delta = decoded(line, DONE)[0]
     assert (delta.text, delta.thinking, delta.logprobs[0].token) == ("text", "hm", "text")
 
 
-def test_cached_tokens_are_told_when_the_host_tells_them():
+def test_cached_tokens_are_told_when_the_host_tells_them() -> None:
     line = frame(done=True, prompt_eval_count=9, prompt_eval_cached_count=0, eval_count=1)
     assert decoded(line)[-1].usage == Usage(prompt=9, completion=1, cached=0)
 
@@ -74,19 +74,19 @@ def test_cached_tokens_are_told_when_the_host_tells_them():
         ([b'{"done": true, "done_reason": "stop"}\n'], "stop"),
     ],
 )
-def test_every_end_has_a_reason(lines: list[bytes], reason: str):
+def test_every_end_has_a_reason(lines: list[bytes], reason: str) -> None:
     assert decoded(*lines)[-1].reason == reason
 
 
-def test_an_end_may_carry_the_last_words():
+def test_an_end_may_carry_the_last_words() -> None:
     assert decoded(frame("bye", done=True)) == [*texts("bye"), Finish(reason="stop", usage=Usage())]
 
 
-def test_blank_lines_and_carriage_returns_are_passed_over():
+def test_blank_lines_and_carriage_returns_are_passed_over() -> None:
     assert decoded(b"\n \t\r\n", frame("a").replace(b"\n", b"\r\n"), b"\n", DONE)[:-1] == texts("a")
 
 
-def test_unknown_fields_are_passed_over():
+def test_unknown_fields_are_passed_over() -> None:
     line = frame("a", message={"images": [], "new": {"x": [1]}}, remote_host="x", error=None)
     assert decoded(line, DONE)[:-1] == texts("a")
 
@@ -94,36 +94,36 @@ def test_unknown_fields_are_passed_over():
 # --- ends that the host does not say ----------------------------------------------------------------------------------
 
 
-def test_an_answer_that_just_ends_gets_an_end():
+def test_an_answer_that_just_ends_gets_an_end() -> None:
     assert decoded(frame("four"), frame("four")) == [
         *texts("four", "four"),
         Finish(reason="stop", usage=Usage(completion=2, estimated=True)),
     ]
 
 
-def test_a_long_piece_counts_by_its_length():
+def test_a_long_piece_counts_by_its_length() -> None:
     assert decoded(frame("x" * 41))[-1].usage == Usage(completion=11, estimated=True)
 
 
-def test_the_prompt_is_estimated_by_its_length():
+def test_the_prompt_is_estimated_by_its_length() -> None:
     assert decoded(frame("x"), prompt_characters=9)[-1].usage == Usage(prompt=3, completion=1, estimated=True)
 
 
-def test_thoughts_are_estimated_by_their_share():
+def test_thoughts_are_estimated_by_their_share() -> None:
     lines = [frame(message={"thinking": "x" * 12}), frame("y" * 4)]
     assert decoded(*lines)[-1].usage == Usage(completion=4, thinking=3, estimated=True)
 
 
 @pytest.mark.parametrize(("limit", "reason"), [(None, "stop"), (-1, "stop"), (4, "stop"), (3, "length"), (2, "length")])
-def test_an_end_without_a_word_at_the_limit_is_the_limits(limit: int | None, reason: str):
+def test_an_end_without_a_word_at_the_limit_is_the_limits(limit: int | None, reason: str) -> None:
     assert decoded(frame("a"), frame("b"), frame("c"), num_predict=limit)[-1].reason == reason
 
 
-def test_an_end_without_a_word_after_calls_is_theirs():
+def test_an_end_without_a_word_after_calls_is_theirs() -> None:
     assert decoded(tool_call())[-1].reason == "tool_calls"
 
 
-def test_an_empty_frame_is_a_beginning():
+def test_an_empty_frame_is_a_beginning() -> None:
     assert decoded(frame()) == [Finish(reason="stop", usage=Usage(estimated=True))]
 
 
@@ -160,7 +160,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("line", GARBAGE.values(), ids=GARBAGE)
-def test_garbage_is_a_failure_and_what_came_before_stays(line: bytes):
+def test_garbage_is_a_failure_and_what_came_before_stays(line: bytes) -> None:
     events = decoded(frame("a"), line, frame("b"), DONE)
     assert events[:-1] == texts("a")
     kind, param, message, detail = events[-1]
@@ -170,18 +170,18 @@ def test_garbage_is_a_failure_and_what_came_before_stays(line: bytes):
 
 
 @pytest.mark.parametrize("body", [b"", b"\n", b" \r\n\t"])
-def test_an_empty_body_is_a_failure(body: bytes):
+def test_an_empty_body_is_a_failure(body: bytes) -> None:
     [(kind, _, _, detail)] = decoded(body)
     assert (kind, detail) == (HostBroken, "the body is empty")
 
 
-def test_half_a_line_is_a_failure():
+def test_half_a_line_is_a_failure() -> None:
     events = decoded(frame("a"), frame("b")[:20])
     assert events[:-1] == texts("a")
     assert events[-1][0] is HostBroken
 
 
-def test_a_line_of_20_mb_is_a_failure_before_it_is_whole():
+def test_a_line_of_20_mb_is_a_failure_before_it_is_whole() -> None:
     reader = decoder()
     events = reader.feed(frame("a"))
     piece = b"x" * 65536
@@ -196,14 +196,14 @@ def test_a_line_of_20_mb_is_a_failure_before_it_is_whole():
     assert events[-1].error.detail == "a line is over its limit"
 
 
-def test_what_came_with_a_line_that_is_too_long_stays():
+def test_what_came_with_a_line_that_is_too_long_stays() -> None:
     limit = len(frame("a"))
     reader = decoder(limit=limit)
     assert comparable(reader.feed(frame("a") + b"x" * (limit + 1) + b"\n" + frame("b")))[:-1] == texts("a")
     assert reader.finished
 
 
-def test_an_end_before_a_line_that_is_too_long_is_the_end():
+def test_an_end_before_a_line_that_is_too_long_is_the_end() -> None:
     reader = decoder(limit=len(DONE))
     [end] = reader.feed(DONE + b"x" * len(DONE) * 2)
     assert isinstance(end, Finish)
@@ -211,7 +211,18 @@ def test_an_end_before_a_line_that_is_too_long_is_the_end():
 
 # --- errors within an answer ------------------------------------------------------------------------------------------
 
-NESTED = json.dumps({"error": json.dumps({"error": {"code": 400, "message": "Multimodal data provided, but model does not support multimodal requests."}})})
+NESTED = json.dumps(
+    {
+        "error": json.dumps(
+            {
+                "error": {
+                    "code": 400,
+                    "message": "Multimodal data provided, but model does not support multimodal requests.",
+                }
+            }
+        )
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +235,7 @@ NESTED = json.dumps({"error": json.dumps({"error": {"code": 400, "message": "Mul
         ('{"error": 5, "message": {"content": "x"}}', HostBroken, "The host failed to answer."),
     ],
 )
-def test_an_error_line_is_what_it_says(line: str, error: type[GatewayError], message: str):
+def test_an_error_line_is_what_it_says(line: str, error: type[GatewayError], message: str) -> None:
     kind, _, text, _ = decoded(line.encode(), model="mine")[-1]
     assert kind is error
     assert text.startswith(message)
@@ -249,14 +260,14 @@ LINES = st.sampled_from(
 
 
 @given(st.lists(st.binary(max_size=64), max_size=8))
-def test_no_bytes_make_it_raise(pieces: list[bytes]):
+def test_no_bytes_make_it_raise(pieces: list[bytes]) -> None:
     events = decoded(*pieces)
     assert events
     assert not isinstance(events[-1], Delta)
 
 
 @given(st.lists(LINES, max_size=12), st.lists(st.integers(min_value=1, max_value=200), min_size=1, max_size=20))
-def test_any_pieces_of_a_body_give_the_same_events(lines: list[bytes], sizes: list[int]):
+def test_any_pieces_of_a_body_give_the_same_events(lines: list[bytes], sizes: list[int]) -> None:
     body = b"".join(line for line in lines if len(line) < 1000)
     pieces = []
     rest = body

@@ -15,12 +15,12 @@ LONG = 4000
 """Bytes from which on an answer is cut at its lines and a sample of its bytes only."""
 
 
-def test_the_recordings_are_there():
+def test_the_recordings_are_there() -> None:
     assert len(CHATS) == 304
 
 
 @every_chat
-def test_the_whole_answer_ends_once(chat: Recording):
+def test_the_whole_answer_ends_once(chat: Recording) -> None:
     reader = decoder()
     events = [*reader.feed(chat.body), *reader.close()]
     assert all(isinstance(event, Delta) for event in events[:-1])
@@ -29,12 +29,12 @@ def test_the_whole_answer_ends_once(chat: Recording):
 
 
 @every_chat
-def test_byte_by_byte_gives_the_same_events(chat: Recording):
+def test_byte_by_byte_gives_the_same_events(chat: Recording) -> None:
     assert decoded(*(bytes([byte]) for byte in chat.body)) == decoded(chat.body)
 
 
 @every_chat
-def test_nothing_comes_after_the_end(chat: Recording):
+def test_nothing_comes_after_the_end(chat: Recording) -> None:
     reader = decoder()
     reader.feed(chat.body)
     reader.close()
@@ -43,7 +43,7 @@ def test_nothing_comes_after_the_end(chat: Recording):
 
 
 @every_chat
-def test_an_answer_cut_short_ends_and_says_nothing_else_before(chat: Recording):
+def test_an_answer_cut_short_ends_and_says_nothing_else_before(chat: Recording) -> None:
     whole = decoded(chat.body)
     for cut in cuts(chat.body):
         reader = decoder()

@@ -146,6 +146,12 @@ def test_a_retired_option_is_named_and_not_sent(name: str) -> None:
     assert request.ignored == (name, f"options.{name}", f"ollama.{name}", f"ollama.options.{name}")
 
 
+def test_an_empty_stop_text_is_named_and_left_out() -> None:
+    request = decode(options={"stop": ["a", ""]}, ollama={"stop": ["", "b"]})
+    assert request.stop == ("b",)
+    assert request.ignored == ("options.stop[1]", "ollama.stop[0]")
+
+
 def test_what_only_other_endpoints_know_is_named() -> None:
     names = ("template", "system", "raw", "context", "images", "suffix")
     request = decode(**dict.fromkeys(names, "x"), ollama={"raw": True, "model": "y"})

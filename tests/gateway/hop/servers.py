@@ -6,8 +6,8 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 
 from adapters.types import Call
 
@@ -44,7 +44,13 @@ class Peer:
         return b""
 
     async def send(self, data: bytes) -> None:
-        """Write, and wait while the client takes nothing."""
+        """Write, and wait while the client takes nothing.
+
+        Raises:
+            ConnectionError: The client has closed the connection.
+        """
+        if self._writer.is_closing():  # asyncio says nothing then, and uvloop raises RuntimeError
+            raise ConnectionResetError
         self._writer.write(data)
         await self._writer.drain()
 
@@ -58,11 +64,15 @@ class Peer:
         """End the connection as a server does that has said everything."""
         self._writer.close()
 
+    def vanish(self) -> None:
+        """End the connection without a last word: over TLS, without its close_notify."""
+        self._writer.transport.abort()
+
     def reset(self) -> None:
         """End the connection as a crash does: with RST instead of FIN."""
         sock = self._writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._writer.transport.abort()
+        self.vanish()
 
 
 Script = Callable[[Peer], Awaitable[None]]
@@ -90,36 +100,57 @@ class Server:
 
 @asynccontextmanager
 async def serve(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
-    """Run a script for every connection; what it raises fails the test."""
-    running: set[asyncio.Task[None]] = set()
-    failures: list[BaseException] = []
+    """Run a script for every connection; what it raises fails the test, and so does waiting for ever."""
+    tasks: list[asyncio.Task[None]] = []
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        running.add(task)
-        server.connections += 1
+    async def run(writer: asyncio.StreamWriter, peer: Peer) -> None:
         try:
-            await script(Peer(reader, writer))
-        except (asyncio.CancelledError, ConnectionError):
-            pass  # the test is over, or the client has gone
-        except Exception as exc:
-            failures.append(exc)
+            await script(peer)
+        except ConnectionError:
+            pass  # the client has gone
         finally:
-            running.discard(task)
             writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.connections += 1
+        tasks.append(asyncio.create_task(run(writer, Peer(reader, writer))))
 
     listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     server = Server(listener.sockets[0].getsockname()[1], "http" if tls is None else "https")
     try:
-        yield server
+        async with asyncio.timeout(30):
+            yield server
     finally:
         listener.close()
-        for task in tuple(running):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-    if failures:
-        raise failures[0]
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
+
+
+@contextmanager
+def deaf() -> Iterator[int]:
+    """Give a port where connections are never established: its queue of new ones is full, and stays so."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        yield address[1]
+
+
+@contextmanager
+def unused() -> Iterator[int]:
+    """Give a port where nobody listens: it is taken, so that nobody else can."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
 
 
 async def echo_ok(peer: Peer) -> None:
@@ -128,8 +159,14 @@ async def echo_ok(peer: Peer) -> None:
         await peer.send(OK)
 
 
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
+    """Give a body piece by piece."""
+    for piece in data:
+        yield piece
+
+
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that other tasks bring about."""
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (it looks at state of others, which has no event)
             await asyncio.sleep(0.001)

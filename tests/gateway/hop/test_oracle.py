@@ -12,7 +12,7 @@ from msgspec import Struct
 from adapters.errors import HostBroken
 from adapters.types import Call
 from gateway.hop import Hop
-from tests.gateway.hop.servers import GET, OK, Peer, serve
+from tests.gateway.hop.servers import GET, OK, Peer, Script, serve
 
 OK_LINE = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK_LINE + b"transfer-encoding: chunked\r\n\r\n"
@@ -165,7 +165,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-def script_of(row: Row):
+def script_of(row: Row) -> Script:
     """Answer the first request as the row says, and all later ones well."""
     answered = 0
 
@@ -212,13 +212,15 @@ async def read_by_httpx2(url: str, row: Row) -> Answered | None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_hop_reads_what_httpx2_reads_and_the_next_request_works(row: Row):
+async def test_hop_reads_what_httpx2_reads_and_the_next_request_works(row: Row) -> None:
     async with asyncio.timeout(10):
         async with serve(script_of(row)) as server:
             ours = await read_by_hop(server.url, row)
         async with serve(script_of(row)) as server:
             theirs = await read_by_httpx2(server.url, row)
-    assert (None if ours is None else (ours.status, ours.body)) == (None if row.body is None else (row.status, row.body))
+    assert (None if ours is None else (ours.status, ours.body)) == (
+        None if row.body is None else (row.status, row.body)
+    )
     if row.differs:
         assert theirs != ours
     else:

@@ -53,7 +53,7 @@ integer = plain("int", int)
 mapping = plain("map[string]interface {}", dict)
 
 
-def anything(value: Any, place: str) -> Any:
+def anything(value: Any, _place: str) -> Any:
     """Read a value of any type."""
     return value
 

@@ -1,0 +1,158 @@
+"""What can be measured: the gateway, and nginx as the scale."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from benchmarks.host import Script, words
+from benchmarks.load import Question
+from benchmarks.processes import LOOPBACK
+
+_MESSAGES = [
+    {"role": "system", "content": "You are a helpful assistant."},
+    {
+        "role": "user",
+        "content": "What is the capital of France, and what is it best known for? Answer in one paragraph.",
+    },
+]
+
+
+class Dialect(Struct, frozen=True):
+    """How one asks, and how a right answer ends.
+
+    Attributes:
+        path: Where chat requests go.
+        stream_end, whole_end: What stands at the end of a right answer, streamed or not, and nowhere else.
+    """
+
+    path: bytes
+    stream_end: bytes
+    whole_end: bytes
+
+    def question(self, script: Script, *, stream: bool, headers: bytes = b"") -> Question:
+        """Return a short chat request, and how its answer is checked.
+
+        Args:
+            script: The model that is asked, and how it answers.
+            stream: Whether the answer is a stream.
+            headers: More headers, as they stand in a request.
+        """
+        body = json.dumps({"model": script.model, "stream": stream, "temperature": 0.2, "messages": _MESSAGES}).encode()
+        request = (
+            b"POST %b HTTP/1.1\r\nhost: bench\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+            % (self.path, headers, len(body), body)
+        )
+        if stream:
+            return Question(request, b'"content":" ', script.tokens, self.stream_end)
+        return Question(request, b'"content":"%b"' % "".join(words(script.tokens)).encode(), 1, self.whole_end)
+
+
+OPENAI = Dialect(b"/v1/chat/completions", stream_end=b"data: [DONE]\n\n", whole_end=b'"finish_reason":"stop"')
+NATIVE = Dialect(b"/api/chat", stream_end=b'"done":true', whole_end=b'"done":true')
+
+
+class Target(ABC):
+    """Something between callers and a host.
+
+    Attributes:
+        name: Its name in the table.
+        ready: The path that answers with 200 when it is ready.
+        dialect: What callers speak.
+        headers: What each request carries besides, as it stands there.
+    """
+
+    name: str
+    ready: str
+    dialect: Dialect
+    headers: bytes = b""
+
+    @abstractmethod
+    def prepare(self, directory: Path, port: int, host: int) -> Sequence[str]:
+        """Write what it needs into a directory of its own, and return its command line.
+
+        Args:
+            directory: Empty, and gone afterwards.
+            port: Where it is to listen on loopback.
+            host: The port of the host behind it.
+        """
+
+    def question(self, script: Script, *, stream: bool) -> Question:
+        """Return a short chat request to it, and how its answer is checked."""
+        return self.dialect.question(script, stream=stream, headers=self.headers)
+
+
+class Gateway(Target):
+    """The gateway with what one runs it with: keys, routing between two hosts, metrics, and a JSON log into a file."""
+
+    name = "gateway"
+    ready = "/readyz"
+    dialect = OPENAI
+
+    def __init__(self) -> None:
+        self._keys = {name: secrets.token_hex(24) for name in ("alice", "bob")}
+        self.headers = f"authorization: Bearer {self._keys['bob']}\r\n".encode()
+
+    def prepare(self, directory: Path, port: int, host: int) -> Sequence[str]:
+        url = f"http://{LOOPBACK}:{host}"
+        settings = {
+            "listen": f"{LOOPBACK}:{port}",
+            "hosts": [{"url": url, "name": name, "parallel": 1000} for name in ("first", "second")],
+            "keys": [{"name": name, "secret": secret} for name, secret in self._keys.items()],
+            "log": "json",
+            "grace": 1,
+        }
+        config = directory / "config.yaml"
+        config.write_text(json.dumps(settings))  # JSON is YAML
+        return [str(Path(sys.executable).with_name("ollama-gateway")), "serve", "--config", str(config)]
+
+
+class Nginx(Target):
+    """nginx with one worker, no log and no buffering passes on what the host says: about the least a hop can cost."""
+
+    name = "nginx"
+    ready = "/api/version"
+    dialect = NATIVE
+
+    @staticmethod
+    def command() -> str | None:
+        """Return nginx' path, if it is installed; Debian keeps it where users do not look."""
+        return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
+
+    def prepare(self, directory: Path, port: int, host: int) -> Sequence[str]:
+        temporary = "\n".join(
+            f"  {kind}_temp_path {directory / kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        (directory / "nginx.conf").write_text(
+            f"""daemon off;
+worker_processes 1;
+pid {directory / "nginx.pid"};
+error_log stderr error;
+events {{ worker_connections 4096; }}
+http {{
+{temporary}
+  access_log off;
+  keepalive_requests 1000000000;
+  upstream host {{ server {LOOPBACK}:{host}; keepalive 1024; keepalive_requests 1000000000; }}
+  server {{
+    listen {LOOPBACK}:{port} backlog=4096;
+    location / {{
+      proxy_pass http://host;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+    }}
+  }}
+}}
+"""
+        )
+        command = self.command()
+        assert command is not None
+        return [command, "-e", "stderr", "-p", str(directory), "-c", str(directory / "nginx.conf")]

@@ -1,0 +1,100 @@
+"""What a model thinks before it answers, how hard it shall, and what becomes of it in the next turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.calling import Caller, said
+from tests.e2e.conftest import Ask, Host
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+THOUGHT = "The user greets me, so I greet back."
+HARD = "First I look at it from one side, then from the other side, and then I decide."
+
+
+async def test_thinking_stands_beside_the_answer_under_both_names(ask: Ask, host: Host) -> None:
+    completion = await ask("think")
+
+    message: Any = completion.choices[0].message
+    assert message.content == "Hi! I thought about it."
+    assert message.reasoning.strip() == THOUGHT
+    assert message.reasoning_content == message.reasoning
+    assert completion.usage is not None
+    assert completion.usage.completion_tokens_details is not None
+    assert 0 < (completion.usage.completion_tokens_details.reasoning_tokens or 0) < completion.usage.completion_tokens
+    assert "think" not in host.chats[0]
+
+
+async def test_thinking_comes_in_deltas_before_the_answer(caller: Caller, host: Host) -> None:
+    async with await caller.client.chat.completions.create(
+        model=host.model("think"), messages=said("hi"), stream=True
+    ) as stream:
+        deltas: list[Any] = [chunk.choices[0].delta async for chunk in stream]
+
+    thoughts = [place for place, delta in enumerate(deltas) if getattr(delta, "reasoning", None)]
+    words = [place for place, delta in enumerate(deltas) if delta.content]
+    assert len(thoughts) > 1
+    assert max(thoughts) < min(words)
+    assert all(deltas[place].reasoning == deltas[place].reasoning_content for place in thoughts)
+    assert "".join(deltas[place].reasoning for place in thoughts).strip() == THOUGHT
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "thought", "answer"),
+    [
+        ({"reasoning_effort": "none"}, False, None, None),
+        ({"reasoning_effort": "minimal"}, "low", "Quick thought.", "Hi, low effort."),
+        ({"reasoning_effort": "low"}, "low", "Quick thought.", "Hi, low effort."),
+        ({"reasoning_effort": "medium"}, "medium", THOUGHT, "Hi! I thought about it."),
+        ({"reasoning_effort": "high"}, "high", HARD, "Hi, high effort."),
+        ({"reasoning_effort": "xhigh"}, "max", THOUGHT, "Hi! I thought about it."),
+        ({"extra_body": {"reasoning": {"effort": "low"}}}, "low", "Quick thought.", "Hi, low effort."),
+        ({"extra_body": {"reasoning": {"enabled": False}}}, False, None, None),
+        ({"extra_body": {"think": False}}, False, None, None),
+        ({"extra_body": {"think": "high"}}, "high", HARD, "Hi, high effort."),
+        ({"extra_body": {"think": True}}, True, THOUGHT, "Hi! I thought about it."),
+        ({"reasoning_effort": "low", "extra_body": {"think": "high"}}, "high", HARD, "Hi, high effort."),
+    ],
+)
+async def test_how_hard_it_thinks(
+    ask: Ask, host: Host, asked: Any, sent: Any, thought: str | None, answer: str | None
+) -> None:
+    completion = await ask("think", **asked)
+
+    message: Any = completion.choices[0].message
+    assert host.chats[0]["think"] == sent
+    assert (getattr(message, "reasoning", None) or "").strip() == (thought or "")
+    if answer is not None:
+        assert message.content == answer
+
+
+async def test_a_call_of_a_tool_after_thinking(ask: Ask) -> None:
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
+    completion = await ask("think", tools=[tool])
+
+    message: Any = completion.choices[0].message
+    assert message.reasoning.strip() == "I need the weather tool."
+    assert not message.content
+    assert [call.function.name for call in message.tool_calls] == ["get_weather"]
+    assert completion.choices[0].finish_reason == "tool_calls"
+
+
+async def test_thinking_goes_back_with_the_answer_it_belongs_to(ask: Ask, host: Host) -> None:
+    first = await ask("think")
+    await ask("think", [*said("hi"), first.choices[0].message.to_dict(exclude_unset=False), *said("and?")])
+
+    user, assistant, again = host.chats[-1]["messages"]
+    assert (user["content"], assistant["content"], again["content"]) == ("hi", "Hi! I thought about it.", "and?")
+    assert assistant["thinking"].strip() == THOUGHT
+
+
+async def test_a_model_that_cannot_think_answers_without(ask: Ask, host: Host, caller: Caller) -> None:
+    completion = await ask("chat", reasoning_effort="high")
+
+    assert completion.choices[0].message.content
+    assert not hasattr(completion.choices[0].message, "reasoning")
+    assert caller.answers[0].headers["x-gateway-ignored"] == "reasoning_effort"
+    assert "think" not in host.chats[0]

@@ -1,0 +1,101 @@
+"""A caller who leaves stops the host at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.simulator import Simulator, demo, says
+from tests.running import eventually, running
+
+
+def request(*, stream: bool, cut: int | None = None) -> bytes:
+    body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": "hi"}], "stream": stream}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body[:cut]
+
+
+@pytest.fixture
+async def host():
+    async with Simulator() as host:
+        yield host
+
+
+async def leave(port: int, sent: bytes, when) -> None:
+    """Send a request, wait for a moment, and close the connection."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    await writer.drain()
+    await eventually(when)
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    ("delay", "value"), [("load_seconds", 30), ("first_token_seconds", 30), ("token_seconds", 1)], ids=["loading", "reading", "writing"]
+)
+async def test_the_host_stops_when_its_caller_leaves(host, delay, value, stream):
+    async with running(host) as gateway:
+        setattr(host, delay, value)
+        await leave(gateway.port, request(stream=stream), lambda: any(r.path == "/api/chat" for r in host.requests))
+        await eventually(lambda: host.cancelled == 1 and host.in_flight == 0)
+        await eventually(lambda: gateway.in_flight() == 0)
+
+        setattr(host, delay, 0)
+        assert (await gateway.chat(stream=stream)).status_code == 200
+
+
+async def test_a_caller_that_leaves_before_its_request_is_whole_costs_no_host_anything(host):
+    async with running(host) as gateway:
+        await leave(gateway.port, request(stream=True, cut=10), lambda: True)
+        await asyncio.sleep(0.05)
+
+        assert [r for r in host.requests if r.path == "/api/chat"] == []
+        assert gateway.in_flight() == 0
+        assert (await gateway.chat()).status_code == 200
+
+
+async def test_a_caller_that_leaves_as_soon_as_it_has_asked(host):
+    host.token_seconds = 1
+    async with running(host) as gateway:
+        for _ in range(20):
+            await leave(gateway.port, request(stream=True), lambda: True)
+        await eventually(lambda: host.in_flight == 0 and gateway.in_flight() == 0)
+
+        host.token_seconds = 0
+        assert (await gateway.chat()).status_code == 200
+
+
+LONG = replace(demo, name="long", speak=says(" ".join(map(str, range(100_000)))))
+
+
+async def ask_and_read_nothing(port: int) -> asyncio.StreamWriter:
+    body = json.dumps({"model": "long", "messages": [{"role": "user", "content": "x"}], "stream": True})
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+    await writer.drain()
+    return writer
+
+
+async def test_a_host_is_not_read_faster_than_its_caller_reads():
+    async with Simulator(models=[LONG]) as host, running(host) as gateway:
+        writer = await ask_and_read_nothing(gateway.port)
+        await eventually(lambda: host.in_flight == 1)
+        whole = asyncio.create_task(gateway.chat(model="long", stream=True))
+        await asyncio.wait_for(whole, 60)
+
+        assert host.in_flight == 1  # the one that reads is done; the host still waits for the other
+        writer.close()
+        await eventually(lambda: host.in_flight == 0 and gateway.in_flight() == 0)
+
+
+async def test_a_caller_that_takes_nothing_for_too_long_is_cut_off():
+    async with Simulator(models=[LONG]) as host, running(host, receive_timeout=0.3) as gateway:
+        writer = await ask_and_read_nothing(gateway.port)
+        await eventually(lambda: host.in_flight == 1)
+        await eventually(lambda: host.cancelled == 1 and gateway.in_flight() == 0)
+        writer.close()

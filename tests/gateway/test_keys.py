@@ -1,0 +1,84 @@
+"""Keys before the whole gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+
+from gateway.config import KeySettings
+from gateway.log import set_up
+from gateway.simulator import Simulator
+from tests.running import chats, running
+
+SECRET = "sk-alice-0123456789"
+KEYS = (
+    KeySettings(name="alice", secret=SECRET),
+    KeySettings(name="bob", sha256=hashlib.sha256(b"sk-bob-0123456789").hexdigest()),
+)
+
+
+@pytest.fixture
+async def host():
+    async with Simulator() as host:
+        yield host
+
+
+@pytest.mark.parametrize(
+    "headers", [{"authorization": f"Bearer {SECRET}"}, {"x-api-key": SECRET}, {"x-api-key": "sk-bob-0123456789"}]
+)
+async def test_a_key_opens_the_door_and_stays_outside(host, headers):
+    async with running(host, keys=KEYS) as gateway:
+        gateway.client.headers.update(headers)
+        answer = await gateway.chat()
+
+    assert answer.status_code == 200
+    (chat,) = [request for request in host.requests if request.path == "/api/chat"]
+    assert not {name.lower() for name, _ in chat.headers} & {"authorization", "x-api-key"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/v1/models/demo"), ("GET", "/metrics")],
+)
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"x-api-key": ""}], ids=["none", "wrong", "empty"])
+async def test_without_a_known_key_the_door_is_shut(host, method, path, headers):
+    async with running(host, keys=KEYS) as gateway:
+        answer = await gateway.client.request(method, path, headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["x-should-retry"] == "false"
+    assert answer.json()["error"]["code"] == "invalid_api_key"
+    assert chats(host) == []
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_health_needs_no_key(host, path):
+    async with running(host, keys=KEYS) as gateway:
+        assert (await gateway.client.get(path)).status_code == 200
+
+
+async def test_a_stranger_is_refused_before_its_body_is_read(host):
+    async with running(host, keys=KEYS) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    assert head.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_keys_are_never_logged(host, tmp_path):
+    log = (tmp_path / "log").open("wb")
+    set_up("json", log)
+    async with running(host, keys=KEYS) as gateway:
+        for key in (SECRET, "sk-wrong-0123456789"):
+            await gateway.client.get(f"/v1/models?key={key}", headers={"authorization": f"Bearer {key}"})
+            await gateway.client.get("/v1/models", headers={"x-api-key": key})
+    log.close()
+
+    written = (tmp_path / "log").read_text()
+    assert '"caller":"alice"' in written
+    assert "0123456789" not in written
