@@ -231,7 +231,9 @@ class _Caller(asyncio.Protocol):
         self._transport = transport
 
     def ask(self) -> None:
-        """Send the request."""
+        """Send the request, unless all is over before this caller's turn to begin."""
+        if self._transport.is_closing():
+            return
         self._body.clear()
         self._seen = 0
         self.waiting = True

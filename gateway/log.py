@@ -6,6 +6,7 @@ libraries log through `logging` comes out in the same form.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -42,8 +43,10 @@ def set_up(form: Literal["auto", "json", "text"], stream: BinaryIO | None = None
     render = _text if form == "text" or (form == "auto" and stream.isatty()) else _json
 
     def write(event: str, level: Level, fields: dict[str, Any]) -> None:
-        stream.write(render(event, level, fields))
-        stream.flush()
+        # A full disk or a closed pipe must not stop what the line is about, and there is no other place to say so.
+        with contextlib.suppress(OSError, ValueError):
+            stream.write(render(event, level, fields))
+            stream.flush()
 
     _write = write
     logging.basicConfig(handlers=[_Libraries()], level=logging.WARNING, force=True)

@@ -65,6 +65,15 @@ def test_an_answer_with_another_status_is_an_error(address: Address) -> None:
         drive(address, question, lambda: None, callers=2, seconds=5)
 
 
+def test_a_failure_ends_all_even_before_some_have_begun(address: Address, caplog: pytest.LogCaptureFixture) -> None:
+    question = NATIVE.question(Script("unknown", tokens=5), stream=False)
+
+    with pytest.raises(LoadError, match="status 404"):
+        drive(address, question, lambda: None, callers=2, seconds=5, spread=0.02)
+
+    assert caplog.records == []
+
+
 def test_a_connection_that_is_closed_is_an_error(address: Address) -> None:
     question = replace(NATIVE.question(SCRIPT, stream=True), request=b"nonsense\r\n\r\n")
 

@@ -25,7 +25,7 @@ IN_THE_PACKAGE = pytest.mark.asyncio(loop_scope="package")
 @pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def served() -> AsyncIterator[Fleet]:
     """The hosts, of which the gateway expects more haste than elsewhere."""
-    async with serving(timeouts=Timeouts(connect=1, first_byte=0.3, between=0.3)) as fleet:
+    async with serving(timeouts=Timeouts(connect=1, first_byte=0.5, between=0.5)) as fleet:
         yield fleet
 
 

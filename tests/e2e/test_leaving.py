@@ -59,7 +59,7 @@ async def cancel_before_the_first_token(caller: Caller, host: Host, asked: dict[
 
 async def run_out_of_time(caller: Caller, host: Host, asked: dict[str, Any]) -> None:
     with pytest.raises(openai.APITimeoutError):
-        await caller.client.with_options(timeout=0.2, max_retries=0).chat.completions.create(**asked)
+        await caller.client.with_options(timeout=0.5, max_retries=0).chat.completions.create(**asked)
 
 
 async def run_out_of_time_before_the_first_token(caller: Caller, host: Host, asked: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ async def run_out_of_time_before_the_first_token(caller: Caller, host: Host, ask
 
 
 async def run_out_of_time_in_a_thread(caller: Caller, host: Host, asked: dict[str, Any]) -> None:
-    impatient: Any = caller.sync.with_options(timeout=0.2, max_retries=0).chat.completions
+    impatient: Any = caller.sync.with_options(timeout=0.5, max_retries=0).chat.completions
     with pytest.raises(openai.APITimeoutError):
         await asyncio.to_thread(impatient.create, **asked)
 

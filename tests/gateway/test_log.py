@@ -89,3 +89,10 @@ def test_libraries_log_in_the_same_form(lines):
     logging.getLogger("uvicorn.error").warning("a %s", "warning")
 
     assert json.loads(stream.text())["event"] == "a warning"
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(lines):
+    stream = lines("json")
+    stream.close()
+
+    log("request")

@@ -37,6 +37,7 @@ def feed(*data: bytes, method: str = "GET") -> Answer:
         (OK_LINE + b"content-length: 2\r\n\r\nok" + OK_LINE + b"content-length: 2\r\n\r\nno", "GET", True, False),
         (OK_LINE + b"connection: close\r\ncontent-length: 2\r\n\r\nok and more", "GET", True, False),
         (OK_LINE + b"content-length: 2\r\n\r\nok", "HEAD", True, False),
+        (OK_LINE + b"transfer-encoding: chunked\r\n\r\nnonsense", "HEAD", True, False),
     ],
 )
 def test_complete_answer_says_whether_its_connection_can_be_used_again(

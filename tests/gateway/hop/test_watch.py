@@ -136,6 +136,14 @@ def test_timer_of_a_phase_does_not_end_a_later_one_without_a_limit(
     assert expired == [("between", 10, 10_010.0)]
 
 
+def test_phase_can_begin_after_another_expired(clock: Clock, watch: Watch, expired: list[Expiry]) -> None:
+    watch.begin("between", 10)
+    clock.pass_until(200)
+    watch.begin("idle", 55)
+    clock.pass_until(300)
+    assert expired == [("between", 10, 110.0), ("idle", 55, 255.0)]
+
+
 def test_stopped_watch_stays_silent(clock: Clock, watch: Watch, expired: list[Expiry]) -> None:
     watch.begin("between", 10)
     watch.stop()
