@@ -262,8 +262,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     """What a host tells about one model when it is asked for the whole of it.
 
     Attributes:
-        capabilities: `completion`, `tools`, `vision`, `thinking`, `insert`, `embedding`, `audio`; empty when the host is
-            too old to say.
+        capabilities: `completion`, `tools`, `vision`, `thinking`, `insert`, `embedding`, `audio`; empty when the host
+            is too old to say.
         stops: The texts that end an answer by the model's own settings.
         context_length: As in `Model`.
     """

@@ -207,7 +207,5 @@ class Exchange:
                 if len(down) > 1
                 else "the host that has it is down"
             )
-            return NoHost(
-                f"The model {self.request.model!r} cannot be served now: {many}. Try again later."
-            )
+            return NoHost(f"The model {self.request.model!r} cannot be served now: {many}. Try again later.")
         return self._catalogue.not_found(self.request.model, self._fleet.names())

@@ -81,7 +81,7 @@ def _json(event: str, level: Level, fields: dict[str, Any]) -> bytes:
 
 def _text(event: str, level: Level, fields: dict[str, Any]) -> bytes:
     now = datetime.now().astimezone().strftime("%H:%M:%S")
-    trace = fields.pop("traceback", "")
+    trace: str = fields.pop("traceback", "")
     words = " ".join(f"{name}={_word(value)}" for name, value in fields.items())
     shown = "" if level == "info" else f"{level.upper()} "
     return (

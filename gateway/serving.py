@@ -67,7 +67,7 @@ class Protocol(HttpToolsProtocol):
         self._header_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._departure = Departure()
-        self._refused = False
+        self._refused: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -83,10 +83,10 @@ class Protocol(HttpToolsProtocol):
         if self._refused:
             return
         super().data_received(data)
-        if self._awaited < 0 or self._refused or self.transport.is_closing():
+        if self._awaited < 0 or self.transport.is_closing():
             return
         self._awaited += len(data)
-        if self._awaited > MAX_HEADER:
+        if self._awaited > MAX_HEADER and not self._refused:
             self._refuse(HeadersTooLarge(f"The request's headers are larger than {MAX_HEADER} bytes."))
         elif self._header_timer is None:
             self._header_timer = self.loop.call_later(self.patience, self._give_up)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx2
@@ -53,12 +53,15 @@ class Running:
 class _Server(Server):
     """A server that leaves signals to the tests' own process."""
 
-    def capture_signals(self) -> AbstractContextManager[None]:
-        return nullcontext()
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 @asynccontextmanager
-async def running(*hosts: Simulator | HostSettings | str, demo: Simulator | None = None, **settings: Any) -> AsyncIterator[Running]:
+async def running(
+    *hosts: Simulator | HostSettings | str, demo: Simulator | None = None, **settings: Any
+) -> AsyncIterator[Running]:
     """Serve in front of these hosts; every one was looked at when the block begins."""
     found = []
     for place, host in enumerate(hosts):
@@ -73,7 +76,9 @@ async def running(*hosts: Simulator | HostSettings | str, demo: Simulator | None
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     settings.setdefault("grace", 1.0)
     gateway = Gateway(Settings(hosts=tuple(found), demo=False, **settings), demo)
-    server = _Server(gateway, Settings(**{key: settings[key] for key in ("grace", "receive_timeout") if key in settings}))
+    server = _Server(
+        gateway, Settings(**{key: settings[key] for key in ("grace", "receive_timeout") if key in settings})
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with httpx2.AsyncClient(base_url=url, timeout=20, trust_env=False) as client:

@@ -28,7 +28,9 @@ def test_a_file_can_be_held_in_the_head(path):
 @pytest.mark.parametrize("path", SOURCE, ids=name)
 def test_a_function_can_be_held_in_the_head(path):
     functions = [
-        node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     ]
 
     assert [f.name for f in functions if (f.end_lineno or 0) - f.lineno >= 60] == []
@@ -44,6 +46,13 @@ def test_no_file_is_named_for_everything():
 
 
 def test_nothing_is_left_unfinished():
-    marks = ["TO" + "DO", "FIX" + "ME", "X" + "XX", "NotImplemented" + "Error", "pytest.mark." + "skip", "pytest.mark." + "xfail"]
+    marks = [
+        "TO" + "DO",
+        "FIX" + "ME",
+        "X" + "XX",
+        "NotImplemented" + "Error",
+        "pytest.mark." + "skip",
+        "pytest.mark." + "xfail",
+    ]
 
     assert [(name(path), mark) for path in FILES for mark in marks if mark in path.read_text()] == []

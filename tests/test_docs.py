@@ -27,13 +27,15 @@ def section(text: str, title: str) -> str:
 
 @pytest.mark.parametrize("variable", variables())
 def test_every_setting_has_a_row_with_its_variable(variable):
-    key = ".".join(variables()[variable])
+    key = ".".join(map(str, variables()[variable]))
     group = key in Settings.__struct_fields__ and hasattr(getattr(Settings(), key), "__struct_fields__")
 
     assert group or f"| `{key}` | `{variable}` |" in read("configuration.md")
 
 
-@pytest.mark.parametrize(("title", "kind"), [("`hosts`", HostSettings), ("`models`", ModelSettings), ("`keys`", KeySettings)])
+@pytest.mark.parametrize(
+    ("title", "kind"), [("`hosts`", HostSettings), ("`models`", ModelSettings), ("`keys`", KeySettings)]
+)
 def test_every_key_of_an_entry_has_a_row(title, kind):
     rows = re.findall(r"^\| `(\w+)` \|", section(read("configuration.md"), title), re.MULTILINE)
 

@@ -129,7 +129,7 @@ class Answer:
     def on_headers_complete(self) -> None:
         """The end of a header block."""
         if self.head_complete or self._header_bytes > self._max_header_bytes:
-            return  # `feed` tells
+            return  # `feed` refuses a block that is too large
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             self.headers.clear()

@@ -9,9 +9,11 @@ from __future__ import annotations
 from gateway.simulator.demo import demo, demo_thinking, named
 from gateway.simulator.incoming import SimulatedRequest
 from gateway.simulator.model import Message, Prompt, SimulatedModel, Token, Tool, says, tokens_of
+from gateway.simulator.orders import FAULTS, fault
 from gateway.simulator.simulator import Simulator, serve
 
 __all__ = [
+    "FAULTS",
     "Message",
     "Prompt",
     "SimulatedModel",
@@ -21,6 +23,7 @@ __all__ = [
     "Tool",
     "demo",
     "demo_thinking",
+    "fault",
     "named",
     "says",
     "serve",

@@ -69,7 +69,7 @@ def test_a_failure_ends_all_even_before_some_have_begun(address: Address, caplog
     question = NATIVE.question(Script("unknown", tokens=5), stream=False)
 
     with pytest.raises(LoadError, match="status 404"):
-        drive(address, question, lambda: None, callers=2, seconds=5, spread=0.02)
+        drive(address, question, lambda: None, callers=300, seconds=5, spread=0.02)
 
     assert caplog.records == []
 

@@ -34,7 +34,16 @@ BODIES = [
     ("half a surrogate pair", b'{"model": "demo", "messages": [{"role": "user", "content": "\\ud800"}]}', 400, None),
     ("NaN", b'{"model": "demo", "temperature": NaN}', 400, None),
     ("deep nesting", b"[" * 100_000 + b"]" * 100_000, 400, None),
-    ("deep nesting in a field", b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "tools": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_000 + b"}", 400, None),
+    (
+        "deep nesting in a field",
+        b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "tools": '
+        + b'{"a":' * 50_000
+        + b"1"
+        + b"}" * 50_000
+        + b"}",
+        400,
+        None,
+    ),
     ("no model", b'{"messages": []}', 400, "model"),
     ("an unknown model", chat(model="nope"), 404, "model"),
     ("a model of 100 kB", chat(model="x" * 100_000), 404, "model"),
@@ -44,7 +53,12 @@ BODIES = [
     ("a temperature too high", chat(temperature=3), 400, "temperature"),
     ("an option of a wrong type", chat(options={"num_ctx": "big"}), 400, "options.num_ctx"),
     ("two choices", chat(n=2), 400, "n"),
-    ("an image by URL", chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x/y.png"}}]}]), 400, "messages[0].content[0].image_url.url"),
+    (
+        "an image by URL",
+        chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x/y.png"}}]}]),
+        400,
+        "messages[0].content[0].image_url.url",
+    ),
 ]
 
 
@@ -63,7 +77,9 @@ async def test_a_bad_body(host, body, status, param):
         assert (await gateway.chat()).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data; boundary=x"]
+)
 async def test_json_is_json_whatever_its_content_type_says(host, kind):
     async with running(host) as gateway:
         answer = await gateway.client.post(CHAT, content=chat(), headers={"content-type": kind})
@@ -143,9 +159,17 @@ RAW = [
     ("another version", b"GET / HTTP/9.9\r\n\r\n", 400),
     ("a header without a name", b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400),
     ("two lengths", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx", 400),
-    ("a length and chunks", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (
+        "a length and chunks",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
     ("a length that is no number", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: many\r\n\r\n", 400),
-    ("a broken chunk", b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", 400),
+    (
+        "a broken chunk",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        400,
+    ),
     ("endless headers", b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 50_000, 431),
     ("an endless line", b"GET /" + b"x" * 300_000, 431),
 ]
@@ -221,7 +245,9 @@ async def test_a_caller_that_waits_to_be_asked_for_its_body(host):
     async with running(host) as gateway:
         body = chat()
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n".encode())
+        writer.write(
+            f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+        )
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(body)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")

@@ -36,7 +36,9 @@ async def leave(port: int, sent: bytes, when) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize(
-    ("delay", "value"), [("load_seconds", 30), ("first_token_seconds", 30), ("token_seconds", 1)], ids=["loading", "reading", "writing"]
+    ("delay", "value"),
+    [("load_seconds", 30), ("first_token_seconds", 30), ("token_seconds", 1)],
+    ids=["loading", "reading", "writing"],
 )
 async def test_the_host_stops_when_its_caller_leaves(host, delay, value, stream):
     async with running(host) as gateway:

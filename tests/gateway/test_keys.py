@@ -42,7 +42,9 @@ async def test_a_key_opens_the_door_and_stays_outside(host, headers):
     ("method", "path"),
     [("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/v1/models/demo"), ("GET", "/metrics")],
 )
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"x-api-key": ""}], ids=["none", "wrong", "empty"])
+@pytest.mark.parametrize(
+    "headers", [{}, {"authorization": "Bearer wrong"}, {"x-api-key": ""}], ids=["none", "wrong", "empty"]
+)
 async def test_without_a_known_key_the_door_is_shut(host, method, path, headers):
     async with running(host, keys=KEYS) as gateway:
         answer = await gateway.client.request(method, path, headers=headers)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def lines(monkeypatch):
     before = root.handlers[:], root.level
     stream = Lines()
 
-    def lines(form: str) -> Lines:
+    def lines(form: Any) -> Lines:
         set_up(form, stream)
         return stream
 

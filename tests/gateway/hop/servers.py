@@ -168,5 +168,5 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for a condition that other tasks bring about."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (it looks at state of others, which has no event)
+        while not condition():
             await asyncio.sleep(0.001)

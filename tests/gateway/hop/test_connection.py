@@ -19,7 +19,7 @@ from gateway.hop.request import Upload
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n"
 LIMITS = Limits(high_water=100, max_header_bytes=1000)
-NO_LIMITS = Timeouts(connect=None, first_byte=None, between=None, total=None)
+TIMEOUTS = Timeouts()
 
 
 class Transport(asyncio.Transport):
@@ -91,7 +91,7 @@ class Bench:
     def _on_lost(self, connection: Connection) -> None:
         self.lost += 1
 
-    async def send(self, timeouts: Timeouts = NO_LIMITS) -> tuple[Answer, asyncio.Task[None]]:
+    async def send(self, timeouts: Timeouts = TIMEOUTS) -> tuple[Answer, asyncio.Task[None]]:
         """Send a request; return its answer and what waits for the header block."""
         answer = Answer("GET", LIMITS.max_header_bytes)
         exchange = self.connection.exchange(b"head ", b"body", answer, timeouts, asyncio.get_running_loop().time())
@@ -276,7 +276,7 @@ async def test_source_that_ends_after_the_connection_was_lost_does_not_hide_why(
 
     answer = Answer("POST", LIMITS.max_header_bytes)
     with pytest.raises(HostBroken, match="was cut"):
-        await bench.connection.exchange(b"head ", Upload(source(), 100), answer, Timeouts(), 0.0)
+        await bench.connection.exchange(b"head ", Upload(source(), 100), answer, TIMEOUTS, 0.0)
     assert bench.transport.written == b"head first "
 
 
@@ -293,7 +293,7 @@ async def test_call_that_is_cancelled_while_its_source_lets_go_closes_the_connec
 
     letting_go = asyncio.Event()
     answer = Answer("POST", LIMITS.max_header_bytes)
-    exchange = bench.connection.exchange(b"head ", Upload(source(), 100), answer, Timeouts(), 0.0)
+    exchange = bench.connection.exchange(b"head ", Upload(source(), 100), answer, TIMEOUTS, 0.0)
     sending = asyncio.create_task(exchange)
     await asyncio.sleep(0.01)
     bench.connection.data_received(HEAD)
@@ -314,7 +314,7 @@ async def test_nothing_of_an_upload_is_written_after_the_connection_was_lost() -
 
     answer = Answer("POST", LIMITS.max_header_bytes)
     with pytest.raises(HostBroken):
-        await bench.connection.exchange(b"head ", Upload(source(), 100), answer, Timeouts(), 0.0)
+        await bench.connection.exchange(b"head ", Upload(source(), 100), answer, TIMEOUTS, 0.0)
     assert bench.transport.written == b"head first "
 
 

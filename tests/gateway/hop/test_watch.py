@@ -150,3 +150,11 @@ def test_stopped_watch_stays_silent(clock: Clock, watch: Watch, expired: list[Ex
     watch.stop()
     clock.pass_until(1000)
     assert expired == []
+
+
+def test_stopped_watch_can_begin_again(clock: Clock, watch: Watch, expired: list[Expiry]) -> None:
+    watch.begin("between", 10)
+    watch.stop()
+    watch.begin("between", 20)
+    clock.pass_until(1000)
+    assert expired == [("between", 20, 120.0)]
