@@ -72,7 +72,8 @@ async def test_a_caller_that_leaves_as_soon_as_it_has_asked(host):
         assert (await gateway.chat()).status_code == 200
 
 
-LONG = replace(demo, name="long", speak=says(" ".join(map(str, range(100_000)))))
+# More than the sockets of both sides hold, so that a host whose answer nobody reads cannot finish it.
+LONG = replace(demo, name="long", speak=says(" ".join(f"{number}{'x' * 2000}" for number in range(15_000))))
 
 
 async def ask_and_read_nothing(port: int) -> asyncio.StreamWriter:
