@@ -115,6 +115,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
         tools: The functions the model may call.
         format: `"json"` for any JSON, or a JSON Schema that the answer must follow.
         think: Whether, or how hard, the model thinks before it answers.
+        think_param: The field by which the caller said so; empty when it did not.
         options: Sampling and load options by the names of `adapters.options`, without `stop`.
         stop: Texts that end the answer.
         logprobs: Whether log probabilities of the answer's tokens are wanted.
@@ -136,6 +137,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     tools: tuple[Tool, ...] = ()
     format: Literal["json"] | Schema | None = None
     think: Think | None = None
+    think_param: str = ""
     options: dict[str, Any] = {}
     stop: tuple[str, ...] = ()
     logprobs: bool = False

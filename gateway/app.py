@@ -71,7 +71,7 @@ class Gateway:
             Route("/v1/models/{model:path}", Model(fleet, catalogue), methods=["GET"], middleware=keyed),
             Route("/healthz", Healthz(), methods=["GET"]),
             Route("/readyz", Readyz(fleet), methods=["GET"]),
-            Route("/metrics", MetricsPage(self._metrics), methods=["GET"], middleware=keyed),
+            Route("/metrics", MetricsPage(self._metrics, fleet), methods=["GET"], middleware=keyed),
         ]
 
     @asynccontextmanager

@@ -61,10 +61,12 @@ class Exchange:
         tried: set[str] = set()
         last: HostError | None = None
         chances = 1  # a request that hosts fail over may be the reason itself, so it is not taken to all of them
-        if not self._fleet.candidates(self._key):
+        candidates = self._fleet.candidates(self._key)
+        if not candidates:
             await self._fleet.refresh()  # it may have been pulled a moment ago
-        while candidates := rank(self._fleet.candidates(self._key, tried)):
-            choice = candidates[0]
+            candidates = self._fleet.candidates(self._key)
+        while candidates:
+            choice = rank(candidates)[0]
             try:
                 events = await self._attempt(choice, len(candidates))
             except HostError as error:
@@ -76,6 +78,7 @@ class Exchange:
                     chances -= 1
                 tried.add(choice.host)
                 last = error
+                candidates = self._fleet.candidates(self._key, tried)
             else:
                 self._committed = True
                 return events
@@ -166,7 +169,7 @@ class Exchange:
             last = more[-1]
             if isinstance(last, Failure) and (whole or len(events) == 1):
                 raise last.error
-            if not whole:
+            if not whole or isinstance(last, Finish):
                 break
         return events
 

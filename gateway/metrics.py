@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from adapters.types import Usage
 
 _Series = tuple[Counter, Histogram, Histogram, Counter, Counter]
@@ -114,6 +116,14 @@ class Metrics:
             )
         return series
 
-    def render(self) -> bytes:
-        """Return everything in Prometheus' text format."""
+    def render(self, at_work: Iterable[tuple[str, str, int]]) -> bytes:
+        """Return everything in Prometheus' text format.
+
+        Args:
+            at_work: Models, hosts, and how many calls there are now. To count them as they come and go would cost each
+                request more than to look when somebody asks.
+        """
+        self.in_flight.clear()
+        for model, host, calls in at_work:
+            self.in_flight.labels(model, host).set(calls)
         return generate_latest(self._registry)

@@ -47,7 +47,7 @@ class Running:
 
     def in_flight(self) -> int:
         """Count the calls that hosts work on, as routing sees them."""
-        return sum(sum(host._in_flight.values()) for host in self.gateway.fleet.hosts.values())
+        return sum(calls for _, _, calls in self.gateway.fleet.at_work())
 
 
 class _Server(Server):

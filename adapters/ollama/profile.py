@@ -22,7 +22,7 @@ def needs_profile(request: ChatRequest) -> bool:
 def fit(request: ChatRequest, profile: Profile) -> ChatRequest:
     """Return the request as the model can serve it.
 
-    A model that cannot think answers without; the field that asked for it is named as ignored.
+    A model that cannot think answers without; the field by which the caller asked for it is named as ignored.
 
     Raises:
         InvalidRequest: A message has a picture or sound, and the model is known not to take it.
@@ -39,5 +39,6 @@ def fit(request: ChatRequest, profile: Profile) -> ChatRequest:
                     code="unsupported_value",
                 )
     if request.think and "thinking" not in profile.capabilities:
-        return replace(request, think=None, ignored=(*request.ignored, "reasoning_effort"))
+        asked = (request.think_param,) if request.think_param else ()
+        return replace(request, think=None, ignored=request.ignored + asked)
     return request

@@ -7,13 +7,13 @@ from typing import Any
 from msgspec import UNSET
 
 from adapters.errors import InvalidRequest
-from adapters.openai.extensions import decode_extensions, decode_stop
+from adapters.openai.extensions import Extensions, decode_extensions, decode_stop
 from adapters.openai.fields import Fields, Ignored, decode_object, not_supported, shown, wrong_type
 from adapters.openai.messages import decode_messages
 from adapters.openai.response_format import decode_response_format
 from adapters.openai.thinking import decode_reasoning
 from adapters.openai.tools import decode_tools
-from adapters.types import ChatRequest
+from adapters.types import ChatRequest, Think
 
 READ = frozenset(
     {"model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "temperature"}
@@ -69,6 +69,7 @@ def decode_request(body: bytes) -> ChatRequest:
         tools=tools,
         format=form if extensions.format is UNSET else extensions.format,
         think=reasoning if extensions.think is None else extensions.think,
+        think_param=_name_think(request, reasoning, extensions),
         options=options,
         stop=stop if extensions.stop is None else extensions.stop,
         logprobs=logprobs,
@@ -132,6 +133,15 @@ def _decode_sampling(request: Fields) -> dict[str, Any]:
         "seed": None if seed is None else (seed + 2**63) % 2**64 - 2**63,
     }
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _name_think(request: Fields, reasoning: Think | None, extensions: Extensions) -> str:
+    """Return the field that says how the model is to think; empty when none does."""
+    if extensions.think is not None:
+        return "think"
+    if reasoning is None:
+        return ""
+    return "reasoning_effort" if request.get("reasoning") is None else "reasoning"
 
 
 def _decode_stop(request: Fields, ignored: Ignored) -> tuple[str, ...]:

@@ -49,10 +49,11 @@ class Readyz:
 class MetricsPage:
     """`GET /metrics`: for Prometheus."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, fleet: Fleet) -> None:
         self._metrics = metrics
+        self._fleet = fleet
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["record"].route = "metrics"
         headers = [(b"content-type", CONTENT_TYPE.encode())]
-        await reply(send, scope["record"], 200, self._metrics.render(), headers)
+        await reply(send, scope["record"], 200, self._metrics.render(self._fleet.at_work()), headers)

@@ -91,13 +91,15 @@ class Fleet:
         host.enter(key)
         self._turn += 1
         host.turn = self._turn
-        self._metrics.in_flight.labels(choice.model, choice.host).inc()
         return host
 
     def leave(self, choice: Candidate, key: str) -> None:
         """A call at a host has ended."""
         self.hosts[choice.host].leave(key)
-        self._metrics.in_flight.labels(choice.model, choice.host).dec()
+
+    def at_work(self) -> list[tuple[str, str, int]]:
+        """Return for each model, by canonical name, and host the number of calls that it works on."""
+        return [(key, label, count) for label, host in self.hosts.items() for key, count in host.at_work()]
 
     def loaded(self, choice: Candidate) -> None:
         """A model that was cold at a host is resident there now: look at what else that changed."""

@@ -76,6 +76,10 @@ class Host:
         """Return how many calls for a model it works on for us."""
         return self._in_flight.get(key, 0)
 
+    def at_work(self) -> list[tuple[str, int]]:
+        """Return the models, by canonical name, for which it works, each with the number of calls."""
+        return list(self._in_flight.items())
+
     def enter(self, key: str) -> None:
         """A call for a model begins."""
         self._in_flight[key] = self._in_flight.get(key, 0) + 1

@@ -39,10 +39,14 @@ def test_a_host_that_does_not_tell_is_left_to_decide(request_):
     assert fit(request_, Profile()) == request_
 
 
-def test_a_model_that_cannot_think_answers_without():
-    fitted = fit(replace(PLAIN, think="high", ignored=("foo",)), Profile(capabilities=frozenset({"completion"})))
+@pytest.mark.parametrize(("param", "ignored"), [("reasoning", ("foo", "reasoning")), ("", ("foo",))])
+def test_a_model_that_cannot_think_answers_without(param, ignored):
+    """Only what the caller said can be ignored; the configuration may have said it too."""
+    asked = replace(PLAIN, think="high", think_param=param, ignored=("foo",))
 
-    assert fitted == replace(PLAIN, ignored=("foo", "reasoning_effort"))
+    assert fit(asked, Profile(capabilities=frozenset({"completion"}))) == replace(
+        PLAIN, think_param=param, ignored=ignored
+    )
 
 
 @pytest.mark.parametrize(

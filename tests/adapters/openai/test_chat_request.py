@@ -144,6 +144,20 @@ def test_how_hard_to_think(fields: dict[str, Any], think: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({}, ""),
+        ({"reasoning_effort": "low"}, "reasoning_effort"),
+        ({"reasoning": {"effort": "low"}}, "reasoning"),
+        ({"reasoning": {"effort": "low"}, "think": True}, "think"),
+        ({"ollama": {"think": False}}, "think"),
+    ],
+)
+def test_the_field_that_said_so_is_remembered(fields: dict[str, Any], param: str) -> None:
+    assert decode(**fields).think_param == param
+
+
+@pytest.mark.parametrize(
     ("fields", "ignored"),
     [
         ({"parallel_tool_calls": False, "tools": TOOLS}, ["parallel_tool_calls"]),

@@ -97,7 +97,10 @@ def create(line: Line, **fields: Any) -> ChatRequest:
     [
         ({}, {}),
         ({"temperature": 0.5, "seed": 1, "stop": ["a"]}, {"options": {"temperature": 0.5, "seed": 1}, "stop": ("a",)}),
-        ({"max_completion_tokens": 9, "reasoning_effort": "low"}, {"options": {"num_predict": 9}, "think": "low"}),
+        (
+            {"max_completion_tokens": 9, "reasoning_effort": "low"},
+            {"options": {"num_predict": 9}, "think": "low", "think_param": "reasoning_effort"},
+        ),
         ({"logprobs": True, "top_logprobs": 2}, {"logprobs": True, "top_logprobs": 2}),
         ({"stream": True}, {"stream": True}),
         (
@@ -112,7 +115,7 @@ def create(line: Line, **fields: Any) -> ChatRequest:
         ({"extra_body": {"num_ctx": 8192, "keep_alive": "5m"}}, {"options": {"num_ctx": 8192}, "keep_alive": "5m"}),
         (
             {"extra_body": {"ollama": {"options": {"top_k": 5}, "think": False}}},
-            {"options": {"top_k": 5}, "think": False},
+            {"options": {"top_k": 5}, "think": False, "think_param": "think"},
         ),
         ({"user": "ann", "metadata": {"job": "7"}, "store": False}, {"user": "ann", "metadata": {"job": "7"}}),
     ],
