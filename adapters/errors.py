@@ -28,6 +28,7 @@
     │   └── OutOfMemory              503     out_of_memory
     └── GatewayFault                                             we are at fault, or not able
         ├── InternalError            500     internal_error
+        ├── OutOfDescriptors         503     overloaded
         ├── NoHost                   503     no_host_available
         └── Stopping                 503     shutting_down
 
@@ -263,6 +264,14 @@ class InternalError(GatewayFault):
     """A defect of the gateway."""
 
     retryable = False
+
+
+class OutOfDescriptors(GatewayFault):
+    """The gateway may not open another connection. No host is to blame."""
+
+    status = 503
+    default_code = "overloaded"
+    default_retry_after = 2.0
 
 
 class NoHost(GatewayFault):

@@ -16,7 +16,7 @@ from gateway.app import Gateway
 from gateway.config import ConfigError, Settings, load
 from gateway.config.checks import address
 from gateway.log import log, set_up
-from gateway.serving import Server, bind
+from gateway.serving import Server, allow_many_connections, bind
 from gateway.simulator import FAULTS, Simulator, fault, named, serve
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(options: argparse.Namespace) -> int:
     settings = _load(options)
     set_up(settings.log)
+    allow_many_connections()
     try:
         gateway = Gateway(settings, Simulator(parallel=16, token_seconds=0.015) if settings.demo else None)
     except OSError as error:

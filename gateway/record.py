@@ -7,7 +7,7 @@ import re
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from gateway.log import log
+from gateway.log import Line, now, write
 
 if TYPE_CHECKING:
     from adapters.errors import GatewayError
@@ -16,6 +16,30 @@ if TYPE_CHECKING:
 
 _random = random.Random()
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+class RequestLine(Line, kw_only=True):
+    """What the log says of a request; docs/operations.md has the meaning of each field."""
+
+    request_id: str
+    caller: str = ""
+    user: str | None = None
+    method: str
+    path: str
+    status: int
+    model: str = ""
+    host: str = ""
+    route: str = ""
+    tried: int = 1
+    stream: bool = False
+    finish: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    first_token_s: float | None = None
+    duration_s: float
+    error: str = ""
+    reason: str = ""
+    detail: str = ""
 
 
 class Record:
@@ -71,26 +95,29 @@ class Record:
             self.route, self.model, self.host, self.status,
             code=error.code if error else "", duration=duration, first=self._first, usage=usage,
         )  # fmt: skip
-        log(
-            "request",
-            "error" if error is not None and error.fault == "gateway" else "info",
-            request_id=self.request_id,
-            caller=self.caller or None,
-            user=self.user,
-            method=self.method,
-            path=self.path,
-            status=self.status,
-            model=self.model or self.asked or None,
-            host=self.host or None,
-            route=self.why or None,
-            tried=self.tried if self.tried > 1 else None,
-            stream=self.stream or None,
-            finish=self.finish or None,
-            prompt_tokens=usage.prompt if usage else None,
-            completion_tokens=usage.completion if usage else None,
-            first_token_s=round(self._first, 4) if self._first else None,
-            duration_s=round(duration, 4),
-            error=error.code if error else None,
-            reason=error.message if error else None,
-            detail=error.detail or None if error else None,
+        write(
+            RequestLine(
+                time=now(),
+                event="request",
+                level="error" if error is not None and error.fault == "gateway" else "info",
+                request_id=self.request_id,
+                caller=self.caller,
+                user=self.user,
+                method=self.method,
+                path=self.path,
+                status=self.status,
+                model=self.model or self.asked,
+                host=self.host,
+                route=self.why,
+                tried=max(1, self.tried),
+                stream=self.stream,
+                finish=self.finish,
+                prompt_tokens=usage.prompt if usage else None,
+                completion_tokens=usage.completion if usage else None,
+                first_token_s=round(self._first, 4) if self._first else None,
+                duration_s=round(duration, 4),
+                error=error.code if error else "",
+                reason=error.message if error else "",
+                detail=error.detail if error else "",
+            )
         )

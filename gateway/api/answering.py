@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from adapters.errors import (
     BodyTimeout,
@@ -20,6 +21,9 @@ from gateway.log import log
 from gateway.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.routing import BaseRoute, Router
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from gateway.metrics import Metrics
@@ -36,19 +40,21 @@ class Answering:
     is the endpoint's to tell, and what is raised all the same ends the connection.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+    def __init__(self, router: Router, metrics: Metrics) -> None:
+        self._router = router
         self._metrics = metrics
+        self._exact = _exact(router.routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self  # the router then raises its refusals instead of answering them in plain text
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._router(scope, receive, send)
             return
         request_id = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
         record = scope["record"] = Record(self._metrics, scope["method"], scope["path"], request_id)
+        app = self._exact.get((scope["method"], scope["path"]), self._router)
         try:
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
         except CallerLeft as error:
             record.error, record.status = error, error.status
         except GatewayError as error:
@@ -68,6 +74,16 @@ class Answering:
         if record.status:
             raise error
         await reply(send, record, error.status, encode_error(error), [JSON, *error_headers(error)])
+
+
+def _exact(routes: Iterable[BaseRoute]) -> dict[tuple[str, str], ASGIApp]:
+    """Return the endpoints of fixed addresses, which are found at once: the router would try one after the other."""
+    return {
+        (method, route.path): route.app
+        for route in routes
+        if isinstance(route, Route) and not route.param_convertors
+        for method in route.methods or ()
+    }
 
 
 async def reply(send: Send, record: Record, status: int, body: bytes, headers: Headers) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl as tls
 from collections.abc import AsyncIterable, Sequence
 from math import inf
 
-from adapters.errors import HostBroken, HostUnreachable
+from adapters.errors import HostBroken, HostUnreachable, OutOfDescriptors
 from adapters.types import Call
 from gateway.hop.answer import Answer
 from gateway.hop.connection import Connection
@@ -20,6 +21,7 @@ from gateway.hop.response import HopResponse
 _DEFAULT_TIMEOUTS = Timeouts()
 _DEFAULT_LIMITS = Limits()
 _CLOSED = "The host is no longer used."
+_NO_DESCRIPTORS = "The gateway has no room for another connection. Try again in a moment."
 _UNREACHABLE = "A model host cannot be reached."
 
 
@@ -99,6 +101,7 @@ class Hop:
 
         Raises:
             HostUnreachable: No connection; the host has seen nothing of the call.
+            OutOfDescriptors: The process may not open another socket.
             HostTimeout: The answer did not begin in time.
             HostBroken: The connection was cut, or what came over it makes no sense.
             InvalidRequest: The call has a character that would change its meaning, or the streamed body does not have
@@ -157,6 +160,8 @@ class Hop:
         except TimeoutError as exc:
             raise HostUnreachable(_UNREACHABLE, detail=f"{self.url}: no connection within {limit:g} s") from exc
         except OSError as exc:
+            if exc.errno in (errno.EMFILE, errno.ENFILE):
+                raise OutOfDescriptors(_NO_DESCRIPTORS, detail="raise the limit: ulimit -n") from exc
             raise HostUnreachable(_UNREACHABLE, detail=f"{self.url}: {exc}") from exc
         if connection.closing:  # over TLS the host may have closed it by now
             raise HostUnreachable(_UNREACHABLE, detail=f"{self.url}: the host closed the connection at once")
