@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from starlette.middleware import Middleware
 from starlette.routing import Route, Router
 
-from adapters.errors import Stopping
-from gateway.api.answering import Answering
+from adapters.errors import GatewayError, Stopping
+from adapters.openai.errors import encode_error
+from gateway.api.answering import JSON, Answering, error_headers, request_id
 from gateway.api.openai import ChatCompletions, Model, Models
 from gateway.api.operations import Healthz, MetricsPage, Readyz
 from gateway.auth import Keyring, RequireKey
@@ -17,6 +18,7 @@ from gateway.catalogue import Catalogue
 from gateway.config import HostSettings
 from gateway.fleet import Fleet
 from gateway.metrics import Metrics
+from gateway.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -57,9 +59,19 @@ class Gateway:
         for ending in list(self._running):
             ending.end(Stopping("The gateway is shutting down."))
 
+    def refused(self, error: GatewayError) -> bytes:
+        """Take note of a request that is refused before it is one; return the whole answer to it, HTTP and all."""
+        record = Record(self._metrics, "", "")
+        record.status, record.error = error.status, error
+        record.close()
+        body = encode_error(error)
+        headers = [JSON, *error_headers(error), request_id(record), (b"content-length", b"%d" % len(body))]
+        lines = [b"%s: %s\r\n" % header for header in (*headers, (b"connection", b"close"))]
+        return b"HTTP/1.1 %d \r\n%s\r\n%s" % (error.status, b"".join(lines), body)
+
     def _routes(self) -> Sequence[BaseRoute]:
         settings, fleet, catalogue, running = self._settings, self.fleet, self._catalogue, self._running
-        keyed = [Middleware(RequireKey, keyring=self._keyring)]
+        keyed = [Middleware(RequireKey, keyring=self._keyring, open_to_all=settings.auth == "none")]
         return [
             Route(
                 "/v1/chat/completions",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
-from adapters.errors import Unauthorized
+from adapters.errors import Forbidden, Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,16 +50,50 @@ class Keyring:
 
 
 class RequireKey:
-    """Lets a request through to an endpoint when its key is known, before anything of its body is read."""
+    """Lets a request through to an endpoint when its key is known, before anything of its body is read.
 
-    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
+    Where there are no keys, and the gateway is not open to everyone either, it serves this machine only. Then the page
+    of a stranger, open in a browser on this machine, must not get through: not under its own name (the `Origin`
+    header), nor under a name that it makes point here (the `Host` header; DNS rebinding). Ollama checks the same
+    (wire.md 1.1), and refuses without a word.
+    """
+
+    def __init__(self, app: ASGIApp, keyring: Keyring, *, open_to_all: bool) -> None:
         self._app = app
         self._keyring = keyring
+        self._local = not open_to_all and not len(keyring)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["record"]
-        record.caller = self._keyring.name(scope["headers"])
+        if self._local:
+            _refuse_strangers(scope["headers"])
+        else:
+            record.caller = self._keyring.name(scope["headers"])
         await self._app(scope, receive, send)
+
+
+def _refuse_strangers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    for name, value in headers:
+        if name in _OURS and not _OURS[name](value):
+            raise Forbidden(
+                f"Without keys this gateway serves this machine only, and the {name.decode()} header of the request "
+                "names another. Configure a key, or `auth: none` if everyone may use it."
+            )
+
+
+_PORT = r"(?::\d+)?"
+_OURS = {
+    # An address needs no name that could be made to point here; nobody owns a name in the last three domains.
+    b"host": re.compile(
+        rf"(?:localhost|[\d.]+|\[[0-9a-f:.]+\]|[\w.-]+\.(?:localhost|local|internal)){_PORT}".encode(), re.IGNORECASE
+    ).fullmatch,
+    # Programs on this machine that are no pages of the web have schemes of their own: app://, vscode-webview://.
+    b"origin": re.compile(
+        rf"https?://(?:localhost|[\w.-]+\.localhost|127[\d.]+|\[::1\]){_PORT}|(?!https?:)[a-z][a-z0-9+.-]*://.*".encode(),
+        re.IGNORECASE,
+    ).fullmatch,
+}
+"""What a header may say when it is this machine's own."""
 
 
 def _secret(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

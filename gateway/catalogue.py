@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _NOTHING = ModelSettings()
 
+LONGEST = 256
+"""Characters of a name that are compared with others and repeated to the caller."""
+
 
 class Catalogue:
     """Aliases and settings of models.
@@ -55,7 +58,12 @@ class Catalogue:
 
     def not_found(self, model: str, names: Iterable[str]) -> ModelNotFound:
         """Return the error for a model that no host has, with those of the names there are that come near to it."""
-        known = [name.removesuffix(":latest") for name in names] + list(self.aliases)
-        near = difflib.get_close_matches(model.removesuffix(":latest"), known, 3)
+        present = {canonical(name): name.removesuffix(":latest") for name in names}
+        shown = model if len(model) <= LONGEST else f"{model[:LONGEST]}…"
+        if canonical(model) in self._targets:
+            target = next(name for alias, name in self.aliases.items() if canonical(alias) == canonical(model))
+            return ModelNotFound(f"The model {shown!r} stands for {target!r} here, which no host has.", param="model")
+        known = [*present.values(), *(alias for alias in self.aliases if self.key(alias) in present)]
+        near = difflib.get_close_matches(shown.removesuffix(":latest"), known, 3)
         hint = f"Did you mean {' or '.join(near)}?" if near else "GET /v1/models lists what there is."
-        return ModelNotFound(f"The model {model!r} does not exist here. {hint}", param="model")
+        return ModelNotFound(f"The model {shown!r} does not exist here. {hint}", param="model")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from adapters.errors import GatewayError, HostBroken, HostError, HostLacksModel, NoHost
+from adapters.errors import GatewayError, HostBusy, HostError, HostLacksModel, NoHost
 from adapters.ollama.chat import StreamDecoder, encode_request
 from adapters.ollama.errors import decode_error
 from adapters.ollama.profile import fit, needs_profile
@@ -59,7 +59,7 @@ class Exchange:
             GatewayError: No host answers, or the request is at fault.
         """
         tried: set[str] = set()
-        last: HostError | None = None
+        worst: HostError | None = None
         chances = 1  # a request that hosts fail over may be the reason itself, so it is not taken to all of them
         candidates = self._fleet.candidates(self._key)
         if not candidates:
@@ -77,14 +77,14 @@ class Exchange:
                         raise
                     chances -= 1
                 tried.add(choice.host)
-                last = error
+                worst = _worse(worst, error)
                 candidates = self._fleet.candidates(self._key, tried)
             else:
                 self._committed = True
                 return events
-        if last is None or isinstance(last, HostLacksModel):
+        if worst is None or isinstance(worst, HostLacksModel):
             raise self._nobody()
-        raise last
+        raise worst
 
     async def next(self) -> list[Event]:
         """Return the next events; none when the answer has ended.
@@ -98,7 +98,7 @@ class Exchange:
         try:
             while not events and not decoder.finished:
                 data = await response.read()
-                events = decoder.feed(data) if data else self._end(response, decoder)
+                events = decoder.feed(data) if data else decoder.close(framed=response.framed)
         except HostError as error:
             events = [Failure(error)]
         if events:
@@ -107,6 +107,7 @@ class Exchange:
 
     async def settle(self) -> None:
         """After the last event: let the host end its answer, so that its connection can serve another call."""
+        self._leave()
         response = self._response
         if response is None or response.complete:
             return
@@ -124,8 +125,7 @@ class Exchange:
         record, request = self._record, self.request
         host = self._fleet.enter(choice, self._key)
         self._choice = choice
-        record.tried += 1
-        record.error = record.usage = None
+        record.begin_attempt()
         record.host, record.model = choice.host, choice.model
         record.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
         profile = None
@@ -164,7 +164,8 @@ class Exchange:
         """
         events: list[Event] = []
         while more := await self.next():
-            self._record.first()
+            if not isinstance(more[0], Failure):
+                self._record.first()
             events += more
             last = more[-1]
             if isinstance(last, Failure) and (whole or len(events) == 1):
@@ -172,13 +173,6 @@ class Exchange:
             if not whole or isinstance(last, Finish):
                 break
         return events
-
-    def _end(self, response: HopResponse, decoder: StreamDecoder) -> list[Event]:
-        """Return the events that the end of the body makes."""
-        if response.framed:
-            return decoder.close()
-        # Without a length or chunks, a host that died looks like one that ended.
-        return [Failure(HostBroken("The host closed the connection before the answer was whole."))]
 
     def _note(self, event: Event) -> None:
         """Remember how the answer ended, when it has."""
@@ -194,10 +188,14 @@ class Exchange:
 
     def _release(self) -> None:
         response, self._response = self._response, None
-        choice, self._choice = self._choice, None
         self._decoder = None
         if response is not None:
             response.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Give back the slot."""
+        choice, self._choice = self._choice, None
         if choice is not None:
             self._fleet.leave(choice, self._key)
 
@@ -212,3 +210,14 @@ class Exchange:
             )
             return NoHost(f"The model {self.request.model!r} cannot be served now: {many}. Try again later.")
         return self._catalogue.not_found(self.request.model, self._fleet.names())
+
+
+def _worse(one: HostError | None, other: HostError) -> HostError:
+    """Return which of two hosts' failures the caller is told of.
+
+    That a host turned out to lack the model says nothing when another one has it and failed; and a full queue is the
+    one failure after which it is worth to come back soon.
+    """
+    if one is None or isinstance(one, HostLacksModel) or isinstance(other, HostBusy):
+        return other
+    return one if isinstance(other, HostLacksModel) or isinstance(one, HostBusy) else other

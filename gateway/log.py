@@ -7,6 +7,7 @@ libraries log through `logging` comes out in the same form.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
 import traceback
@@ -122,9 +123,10 @@ def _fields(line: Line | dict[str, Any]) -> dict[str, Any]:
 
 
 def _word(value: object) -> str:
-    """Return a value on one line, in quotes where it has spaces."""
-    text = _printable(str(value))
-    return f'"{text}"' if " " in text or not text else text
+    """Return a value on one line, in quotes where it could be taken for more than one word."""
+    text = str(value)
+    plain = text.isprintable()
+    return text if plain and text and not set(text) & set(' "=\\') else json.dumps(text, ensure_ascii=not plain)
 
 
 def _printable(text: str) -> str:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from adapters.types import Usage
     from gateway.metrics import Metrics
 
+LONGEST = 512
+"""Characters of what a caller says that are logged at most."""
+
 _random = random.Random()
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
@@ -64,6 +67,7 @@ class Record:
     """
 
     __slots__ = (
+        "_duration",
         "_first", "_metrics", "_start", "asked", "caller", "error", "finish", "host", "method", "model", "path",
         "request_id", "route", "status", "stream", "token", "tried", "usage", "user", "why",
     )  # fmt: skip
@@ -71,16 +75,27 @@ class Record:
     def __init__(self, metrics: Metrics, method: str, path: str, request_id: bytes = b"") -> None:
         self._metrics = metrics
         self._start = perf_counter()
-        self._first = 0.0
+        self._first = self._duration = 0.0
         self.token = f"{_random.getrandbits(112):028x}"
         self.request_id = request_id.decode() if _REQUEST_ID.fullmatch(request_id) else f"req_{self.token}"
-        self.method, self.path = method, path
+        self.method, self.path = method, path[:LONGEST]
         self.route = self.caller = self.asked = self.model = self.host = self.why = self.finish = ""
         self.user: str | None = None
         self.tried = self.status = 0
         self.stream = False
         self.usage: Usage | None = None
         self.error: GatewayError | None = None
+
+    def begin_attempt(self) -> None:
+        """A host is called; what an earlier one did no longer counts."""
+        self.tried += 1
+        self.error = self.usage = None
+        self.finish = ""
+        self._first = 0.0
+
+    def answered(self) -> None:
+        """The caller has all of the answer; what is still to be done is not its time."""
+        self._duration = perf_counter() - self._start
 
     def first(self) -> None:
         """The first piece of the answer is there."""
@@ -89,7 +104,7 @@ class Record:
 
     def close(self) -> None:
         """The request has ended."""
-        duration = perf_counter() - self._start
+        duration = self._duration or perf_counter() - self._start
         error, usage = self.error, self.usage
         self._metrics.count(
             self.route, self.model, self.host, self.status,
@@ -102,11 +117,11 @@ class Record:
                 level="error" if error is not None and error.fault == "gateway" else "info",
                 request_id=self.request_id,
                 caller=self.caller,
-                user=self.user,
+                user=self.user and self.user[:LONGEST],
                 method=self.method,
                 path=self.path,
                 status=self.status,
-                model=self.model or self.asked,
+                model=self.model or self.asked[:LONGEST],
                 host=self.host,
                 route=self.why,
                 tried=max(1, self.tried),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from adapters.errors import BodyTimeout, GatewayError, HeadersTooLarge, InvalidRequest
-from adapters.openai.errors import encode_error
 from gateway.log import log
 
 if sys.platform != "win32":
@@ -31,8 +32,6 @@ MAX_HEADER = 64 * 1024
 
 LINGER = 1.0
 """Seconds that what a caller still sends is thrown away after its request was refused."""
-
-REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 
 class Departure:
@@ -59,52 +58,94 @@ class Departure:
 class Protocol(HttpToolsProtocol):
     """A caller's connection.
 
-    uvicorn waits for ever for headers, takes any number of them, and waits for ever for a caller that reads nothing.
-    Here each of these has an end.
+    uvicorn waits for ever for headers, takes any number of them, and waits for ever for a body that nobody reads and
+    for a caller that reads nothing. Here each of these has an end. And it forgets the body of a request that asks to go
+    on with another protocol, which some clients do by default (`Upgrade: h2c`, RFC 9110 7.8).
     """
 
     patience = 60.0
-    """Seconds for a request's headers to arrive, and for a caller to take what is sent to it."""
+    """Seconds for a request's headers to arrive, for a refused body to end, and for a caller to take what is sent."""
+
+    refused: Callable[[GatewayError], bytes]
+    """Takes note of a request that is refused before it is one; returns the whole answer to it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._awaited = 0  # bytes of a header that is not whole yet; -1 when none is awaited
-        self._header_timer: asyncio.TimerHandle | None = None
+        self._begun = False  # whether a header began within the bytes that are being read
+        self._upgrade = False  # whether the parser stopped at a request for another protocol
+        self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._departure = Departure()
-        self._refused: bool = False
+        self._closing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._header_timer = self.loop.call_later(self.patience, self._give_up)
+        self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_header_timer()
+        self._stop_waiting()
         self.resume_writing()
         super().connection_lost(exc)
         self._departure.leave()
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._closing:
             return
-        super().data_received(data)
+        self._begun = False
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(InvalidRequest("The request is not valid HTTP/1.1."))
         if self._awaited < 0 or self.transport.is_closing():
             return
-        self._awaited += len(data)
-        if self._awaited > MAX_HEADER and not self._refused:
+        if not self._begun:
+            self._awaited += len(data)
+        if self._awaited > MAX_HEADER:
             self._refuse(HeadersTooLarge(f"The request's headers are larger than {MAX_HEADER} bytes."))
-        elif self._header_timer is None:
-            self._header_timer = self.loop.call_later(self.patience, self._give_up)
+        elif self._timer is None:
+            self._wait()
 
     def on_message_begin(self) -> None:
+        if self._upgrade:
+            return
+        self._begun = self._awaited < 0
         self._awaited = 0
         super().on_message_begin()
 
+    def on_url(self, url: bytes) -> None:
+        if not self._upgrade:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._upgrade:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self._upgrade:
+            return
         self._awaited = -1
-        self._stop_header_timer()
+        self._stop_waiting()
         self.scope["departure"] = self._departure  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade() and not self._upgrade:
+            return  # only the parser thinks so; `_go_on` knows better
+        self._stop_waiting()
+        super().on_message_complete()
+        # uvicorn stops reading while much of a body lies unread, and goes on when somebody asks for more of it. Nobody
+        # asks when all is there, and without reading nothing tells that the caller leaves.
+        if not self.pipeline:
+            self.flow.resume_reading()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.more_body and not self.transport.is_closing():
+            self._wait()  # it was refused before its body was read, which still comes and is thrown away
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -117,32 +158,53 @@ class Protocol(HttpToolsProtocol):
             self._write_timer = None
         super().resume_writing()
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP. uvicorn would do so in plain text."""
-        self._refuse(InvalidRequest("The request is not valid HTTP/1.1."))
+    def _go_on(self, rest: bytes) -> None:
+        """Read the body of a request whose wish for another protocol is not granted.
 
-    def _stop_header_timer(self) -> None:
-        if self._header_timer is not None:
-            self._header_timer.cancel()
-            self._header_timer = None
+        The parser takes what follows such a request for the other protocol. A new one is told of a request with the
+        same body, and reads on.
+        """
+        framing = [
+            name + b": " + value + b"\r\n"
+            for name, value in self.scope["headers"]
+            if name in (b"content-length", b"transfer-encoding")
+        ]
+        self._upgrade = True
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
+        self._upgrade = False
+        self.parser.feed_data(rest)
+
+    def _wait(self) -> None:
+        self._stop_waiting()
+        self._timer = self.loop.call_later(self.patience, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _give_up(self) -> None:
-        self._header_timer = None
-        if self._awaited:
+        self._timer = None
+        if self._awaited > 0:
             self._refuse(BodyTimeout(f"The request's headers did not arrive within {self.patience:g} seconds."))
         else:
-            self.transport.close()  # nothing was asked, so nothing is answered
+            self.transport.close()  # nothing was asked, or it was answered already
 
     def _refuse(self, error: GatewayError) -> None:
-        body = encode_error(error)
-        head = (
-            f"HTTP/1.1 {error.status} {REASONS[error.status]}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self._stop_header_timer()
+        """End the connection with an answer, unless another answer is being given on it."""
+        self._closing = True
+        self._awaited = -1
+        self._stop_waiting()
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started:
+                self.transport.close()
+                return
+            cycle.disconnected = True  # whoever was to answer need not
+            cycle.message_event.set()
+        self.transport.write(self.refused(error))
         # To close at once, with bytes of the request unread, would make the caller's system throw the answer away.
-        self._refused = True
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)
@@ -159,7 +221,11 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 gateway.app,
-                http=type("PatientProtocol", (Protocol,), {"patience": settings.receive_timeout}),
+                http=type(
+                    "GatewayProtocol",
+                    (Protocol,),
+                    {"patience": settings.receive_timeout, "refused": staticmethod(gateway.refused)},
+                ),
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -176,8 +242,8 @@ class Server(uvicorn.Server):
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
         # What was made so far stays, and requests leave hardly any cycles: to look for them often is CPU for nothing.
         gc.collect()
         gc.freeze()
@@ -201,8 +267,11 @@ class Server(uvicorn.Server):
 def allow_many_connections() -> None:
     """Let this process have as many files and sockets open as the system allows it; most give a process 1,024."""
     if sys.platform != "win32":
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = min(most, 1 << 20) if most != resource.RLIM_INFINITY else 1 << 20
+        # macOS names a hard limit that it does not grant; what it grants by default is enough to go on with.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(now, wanted), most))
 
 
 def bind(host: str, port: int) -> socket.socket:

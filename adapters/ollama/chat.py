@@ -246,19 +246,30 @@ class StreamDecoder:
                 events.append(self._fail(_unreadable("a line is over its limit")))
         return events
 
-    def close(self) -> list[Event]:
-        """Return what the end of a whole body leaves to say.
+    def close(self, *, framed: bool = True) -> list[Event]:
+        """Return what the end of the body leaves to say.
 
         A host that aborts a repetition ends its answer without a word (wire.md 1.5). The caller gets a `Finish` all the
         same, with a usage that is estimated.
+
+        Args:
+            framed: Whether HTTP says where the body ends. Where only the connection's end does, an answer without its
+                last line is one that was cut.
         """
         events: list[Event] = []
         if self.finished:
             return events
         self._read(self._lines.close(), events)
         if not self.finished:
-            events.append(self._finish_unsaid() if self._begun else self._fail(_unreadable("the body is empty")))
+            events.append(self._end_unsaid(framed=framed))
         return events
+
+    def _end_unsaid(self, *, framed: bool) -> Event:
+        if not self._begun:
+            return self._fail(_unreadable("the body is empty"))
+        if not framed:
+            return self._fail(HostBroken("The host closed the connection before the answer was whole."))
+        return self._finish_unsaid()
 
     def _read(self, lines: list[bytes], events: list[Event]) -> None:
         for line in lines:

@@ -62,10 +62,7 @@ class Answering:
         except HTTPException as error:
             await self._refuse(send, record, _unserved(record, error))
         except Exception as error:  # noqa: BLE001 - the outermost layer: nothing may end in a bare 500
-            log("defect", "error", exception=error, request_id=record.request_id)
-            await self._refuse(
-                send, record, InternalError("The gateway has a defect. Its log says more.", detail=repr(error))
-            )
+            await self._refuse(send, record, told(error, record))
         finally:
             record.close()
 
@@ -92,6 +89,14 @@ async def reply(send: Send, record: Record, status: int, body: bytes, headers: H
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length, request_id(record)]})
     await send({"type": "http.response.body", "body": body})
+
+
+def told(error: Exception, record: Record) -> GatewayError:
+    """Return what a caller is told of an error; one that nobody foresaw is a defect, and logged as such."""
+    if isinstance(error, GatewayError):
+        return error
+    log("defect", "error", exception=error, request_id=record.request_id)
+    return InternalError("The gateway has a defect. Its log says more.", detail=repr(error))
 
 
 def request_id(record: Record) -> tuple[bytes, bytes]:

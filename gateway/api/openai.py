@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from adapters.errors import CallerLeft, GatewayError
+from adapters.errors import CallerLeft
 from adapters.ollama.names import canonical
 from adapters.openai.chat import AnswerEncoder, Head, StreamEncoder, decode_request
 from adapters.openai.models import ListedModel, encode_model, encode_models
 from adapters.types import Failure, Finish
-from gateway.api.answering import JSON, Headers, reply, request_id
+from gateway.api.answering import JSON, Headers, reply, request_id, told
 from gateway.api.body import read_body
 from gateway.api.ending import Ending
 from gateway.exchange import Exchange
@@ -20,6 +20,7 @@ from gateway.exchange import Exchange
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from adapters.errors import GatewayError
     from adapters.types import Event
     from gateway.catalogue import Catalogue
     from gateway.config import Settings
@@ -62,11 +63,13 @@ class ChatCompletions:
                     await answer.send_all(events)
                 else:
                     await _send_whole(events, exchange, record, send)
+            record.answered()
             await exchange.settle()
-        except GatewayError as error:
+        except Exception as error:
             if answer is None or isinstance(error, CallerLeft):
                 raise
-            await answer.fail(error)
+            answer.stop_host()  # before the caller is told, which takes as long as the caller takes
+            await answer.fail(told(error, record))
         finally:
             if exchange is not None:
                 exchange.close()
@@ -91,6 +94,10 @@ class _Stream:
             await send({"type": "http.response.body", "body": encoder.encode(events), "more_body": True})
             events = await exchange.next()
         await send({"type": "http.response.body", "body": encoder.encode(events)})
+
+    def stop_host(self) -> None:
+        """Nothing more is wanted of the host."""
+        self._exchange.close()
 
     async def fail(self, error: GatewayError) -> None:
         """End with an error that the gateway itself has."""

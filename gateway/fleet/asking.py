@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import ssl
 from typing import TYPE_CHECKING
 
 import httpx2
 
-from adapters.errors import HostBroken, HostError, HostTimeout, HostUnreachable
+from adapters.errors import HostBroken, HostError, HostTimeout, HostUnreachable, OutOfDescriptors
 from adapters.ollama.errors import decode_error
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from adapters.types import Call
     from gateway.fleet.host import Host
 
@@ -18,18 +23,24 @@ LIMIT = 32 * 1024 * 1024
 
 
 class Asker:
-    """The connection over which one host is asked about itself.
+    """The connections over which one host is asked about itself.
 
     It follows no redirects and uses no proxy of the environment.
+
+    Args:
+        host: The host.
+        timeout: Seconds that a call may take, from the connection to the last byte of the answer.
     """
 
     def __init__(self, host: Host, timeout: float) -> None:
+        self._timeout = timeout
         self._client = httpx2.AsyncClient(
             base_url=host.settings.url,
-            headers=host.settings.headers,
-            verify=host.context or False,
+            headers=host.headers,
+            # Plain HTTP needs no context. httpx2 wants one all the same; this one trusts nobody.
+            verify=host.context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             trust_env=False,
-            timeout=timeout,
+            timeout=None,
         )
 
     async def ask(self, call: Call) -> bytes:
@@ -37,33 +48,54 @@ class Asker:
 
         Raises:
             HostError: The host cannot be reached, is too slow, refuses, or answers with something else than 200.
+            OutOfDescriptors: The process may not open another socket.
         """
         try:
-            headers = [*call.headers]
-            async with self._client.stream(
-                call.method, call.target, content=call.body or None, headers=headers
-            ) as answer:
-                body = bytearray()
-                async for piece in answer.aiter_bytes():
-                    body += piece
-                    if len(body) > LIMIT:
-                        raise HostBroken("A host sent too much about itself.", detail=f"over {LIMIT} bytes")
-        except httpx2.TimeoutException as error:
-            raise HostTimeout(
-                "A host did not answer in time.", detail=f"{call.target}: {type(error).__name__}"
-            ) from error
+            async with asyncio.timeout(self._timeout):
+                status, body = await self._exchange(call)
+        except TimeoutError as error:
+            detail = f"{call.target}: no whole answer within {self._timeout:g} s"
+            raise HostTimeout("A host did not answer in time.", detail=detail) from error
         except httpx2.ConnectError as error:
-            raise HostUnreachable("A host cannot be reached.", detail=str(error)) from error
+            roots = [*_roots(error)]
+            if any(isinstance(root, OSError) and root.errno in (errno.EMFILE, errno.ENFILE) for root in roots):
+                raise OutOfDescriptors(
+                    "The gateway has no room for another connection.", detail="raise the limit: ulimit -n"
+                ) from error
+            raise HostUnreachable("A host cannot be reached.", detail="; ".join(map(str, roots))) from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise HostBroken("A host's answer cannot be read.", detail=f"{call.target}: {error}") from error
-        if answer.status_code == httpx2.codes.OK:
-            return bytes(body)
-        refusal = decode_error(answer.status_code, bytes(body), "")
+        if status == httpx2.codes.OK:
+            return body
+        refusal = decode_error(status, body, "")
         if isinstance(refusal, HostError):
             raise refusal
-        detail = f"{call.target}: {answer.status_code} {refusal.message}"
+        detail = f"{call.target}: {status} {refusal.message}"
         raise HostBroken("A host does not answer as Ollama does.", detail=detail)
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connections."""
         await self._client.aclose()
+
+    async def _exchange(self, call: Call) -> tuple[int, bytes]:
+        """Return the status and body of an answer."""
+        async with self._client.stream(
+            call.method, call.target, content=call.body or None, headers=[*call.headers]
+        ) as answer:
+            body = bytearray()
+            async for piece in answer.aiter_bytes():
+                body += piece
+                if len(body) > LIMIT:
+                    raise HostBroken("A host sent too much about itself.", detail=f"over {LIMIT} bytes")
+        return answer.status_code, bytes(body)
+
+
+def _roots(error: BaseException) -> Iterator[BaseException]:
+    """Yield what an error began with: the operating system's words for each address that was tried."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _roots(one)
+    elif error.__cause__ is not None:
+        yield from _roots(error.__cause__)
+    else:
+        yield error

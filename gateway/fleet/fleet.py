@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from adapters.errors import HostError, HostLacksModel, HostUnreachable
-from gateway.fleet.host import Host
+from gateway.fleet.host import Host, View
 from gateway.fleet.prober import Prober
 from gateway.log import log
 from gateway.routing import Candidate
@@ -16,10 +17,13 @@ from gateway.routing import Candidate
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from adapters.ollama.inventory import Version
     from adapters.types import Model, Profile
     from gateway.config import HostSettings, Timeouts
     from gateway.metrics import Metrics
 
+    _Weights = tuple[str, Version | None]
+    """The digest of a model and the version that runs it: what a model can depends on both (wire.md 1.10)."""
 
 REFRESH = 1.0
 """Seconds that a request for a model that nobody seems to have may wait for a fresh look at the hosts."""
@@ -34,9 +38,9 @@ class Fleet:
 
     def __init__(self, hosts: Iterable[HostSettings], *, timeouts: Timeouts, interval: float, metrics: Metrics) -> None:
         self.hosts = {host.label: Host(host, timeouts) for host in hosts}
-        self._probers = {label: Prober(host, interval, self._seen) for label, host in self.hosts.items()}
+        self._probers = {label: Prober(host, interval, partial(self._see, host)) for label, host in self.hosts.items()}
         self._metrics = metrics
-        self._profiles: dict[str, asyncio.Future[Profile]] = {}
+        self._profiles: dict[_Weights, asyncio.Task[Profile]] = {}
         self._turn = 0
 
     def start(self) -> None:
@@ -46,6 +50,10 @@ class Fleet:
 
     async def stop(self) -> None:
         """Look no more, and close every connection."""
+        asking = list(self._profiles.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
         await asyncio.gather(*(prober.stop() for prober in self._probers.values()))
         await asyncio.gather(*(host.hop.aclose() for host in self.hosts.values()))
 
@@ -98,8 +106,12 @@ class Fleet:
         self.hosts[choice.host].leave(key)
 
     def at_work(self) -> list[tuple[str, str, int]]:
-        """Return for each model, by canonical name, and host the number of calls that it works on."""
-        return [(key, label, count) for label, host in self.hosts.items() for key, count in host.at_work()]
+        """Return each model, as its host calls it, with the host and the number of calls that it works on."""
+        return [
+            (host.view.models[key].name if key in host.view.models else key, label, count)
+            for label, host in self.hosts.items()
+            for key, count in host.at_work()
+        ]
 
     def loaded(self, choice: Candidate) -> None:
         """A model that was cold at a host is resident there now: look at what else that changed."""
@@ -125,33 +137,47 @@ class Fleet:
             detail=error.detail or None,
         )
         if isinstance(error, HostUnreachable):
-            host.view = replace(host.view, up=False, residents={}, error=error)
-            self._metrics.host_up.labels(host.label).set(0)
+            self._see(host, replace(host.view, up=False, residents={}, error=error))
         elif isinstance(error, HostLacksModel):
             models = {name: model for name, model in host.view.models.items() if name != key}
-            host.view = replace(host.view, models=models)
+            self._see(host, replace(host.view, models=models))
         self._probers[host.label].look_now()
 
     async def profile(self, choice: Candidate) -> Profile:
-        """Return what a model is like, asked once for each digest.
+        """Return what a model is like, asked once for each digest and version of Ollama.
 
         Raises:
             HostError: The host does not tell.
+            OutOfDescriptors: The gateway cannot ask.
         """
-        known = self._profiles.get(choice.digest)
-        if known is None or not choice.digest:
-            asking = self._probers[choice.host].profile(choice.model)
-            known = self._profiles[choice.digest] = asyncio.ensure_future(asking)
-        try:
-            # Several requests may wait for one answer; one of them that leaves must not take it from the others.
-            return await asyncio.shield(known)
-        except HostError:
-            if self._profiles.get(choice.digest) is known:
-                del self._profiles[choice.digest]
-            raise
+        prober = self._probers[choice.host]
+        if not choice.digest:  # nothing would show that other weights stand behind the name now
+            return await prober.profile(choice.model)
+        weights = choice.digest, self.hosts[choice.host].view.version
+        asking = self._profiles.get(weights)
+        if asking is None:
+            asking = self._profiles[weights] = asyncio.create_task(prober.profile(choice.model))
+            asking.add_done_callback(partial(self._asked, weights))
+        # Several requests may wait for one answer; one of them that leaves must not take it from the others.
+        return await asyncio.shield(asking)
 
-    def _seen(self, host: Host) -> None:
-        self._metrics.host_up.labels(host.label).set(host.view.up)
-        digests = {model.digest for other in self.hosts.values() for model in other.view.models.values()}
-        for gone in self._profiles.keys() - digests:
+    def _asked(self, weights: _Weights, asking: asyncio.Task[Profile]) -> None:
+        """Forget a failure, whoever still waits for it: the next request asks anew."""
+        failed = asking.cancelled() or asking.exception() is not None
+        if failed and self._profiles.get(weights) is asking:
+            del self._profiles[weights]
+
+    def _see(self, host: Host, view: View) -> None:
+        """Replace what is known of a host, and tell of it. Every change goes through here."""
+        before, host.view = host.view, view
+        self._metrics.host_up.labels(host.label).set(view.up)
+        if view.up and not before.up:
+            log("host is up", host=host.label, version=str(view.version), models=len(view.models))
+        elif view.error is not None and (before.up or before.error is None):
+            reason = view.error.detail or view.error.message
+            log("host is down", "warning", host=host.label, url=host.hop.url, reason=reason)
+        present = {
+            (model.digest, other.view.version) for other in self.hosts.values() for model in other.view.models.values()
+        }
+        for gone in self._profiles.keys() - present:
             del self._profiles[gone]

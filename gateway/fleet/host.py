@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """What the last look at a host showed.
+    """What is known of a host.
 
     Attributes:
-        up: Whether it answered.
+        up: Whether it answers.
         version: What it runs; None before it first answered.
         models: What it has, by canonical name. A host that is down keeps what it had.
         residents: What is in its memory, by canonical name.
@@ -41,7 +42,8 @@ class Host:
     Attributes:
         label: What it is called in headers, logs and metrics.
         parallel: Calls for one model that it answers at once.
-        view: What the last look at it showed.
+        headers: What goes with everything that it is asked.
+        view: What is known of it.
         hop: The connections to it.
         context: How its certificate is checked; None for plain HTTP.
     """
@@ -56,10 +58,12 @@ class Host:
         self.label = settings.label
         self.parallel = settings.parallel
         self.view = View()
-        self.context = ssl.create_default_context(cafile=settings.ca) if settings.url.startswith("https:") else None
+        self.headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in settings.headers.items()]
+        secure = urlsplit(settings.url).scheme == "https"
+        self.context = ssl.create_default_context(cafile=settings.ca) if secure else None
         self.hop = Hop(
             settings.url,
-            headers=[(name.lower().encode(), value.encode("latin-1")) for name, value in settings.headers.items()],
+            headers=self.headers,
             ssl=self.context,
             timeouts=hop.Timeouts(
                 connect=timeouts.connect, first_byte=timeouts.first_byte, between=timeouts.between, total=timeouts.total

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from adapters.errors import HostError
+from adapters.errors import GatewayError, HostError, HostUnreachable, OutOfDescriptors
 from adapters.ollama import inventory
 from adapters.ollama.names import canonical
 from gateway.fleet.asking import Asker
@@ -17,7 +18,7 @@ from gateway.log import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from adapters.types import Profile
+    from adapters.types import Profile, Resident
     from gateway.fleet.host import Host
 
 TIMEOUT = 5.0
@@ -26,24 +27,33 @@ TIMEOUT = 5.0
 PAUSE = 0.25
 """Seconds between two looks at the least, however many reasons there are."""
 
+FIRST_WAIT = 1.0
+"""Seconds until a host that has just gone down is looked at again; twice as long each time after that."""
+
 
 class Prober:
-    """Keeps the view of one host fresh.
+    """Looks at one host again and again, and says what it saw.
+
+    A host that cannot be reached is down. After any other failure it is looked at once more before it is down, for a
+    host that is in use may fail to answer a question about itself.
 
     Args:
-        host: The host; its view is replaced.
+        host: The host; the prober reads its view and does not change it.
         interval: Seconds between two looks when nothing happens.
-        seen: Called after each look.
+        see: Called with what is known of the host from now on.
     """
 
-    def __init__(self, host: Host, interval: float, seen: Callable[[Host], None]) -> None:
+    def __init__(self, host: Host, interval: float, see: Callable[[View], None]) -> None:
         self._host = host
         self._interval = interval
-        self._seen = seen
+        self._see = see
         self._asker = Asker(host, TIMEOUT)
         self._reason = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
+        self._wait = FIRST_WAIT
+        self._doubted = False
+        self._lack: GatewayError | None = None
 
     def start(self) -> None:
         """Begin to look."""
@@ -72,54 +82,85 @@ class Prober:
 
         Raises:
             HostError: It does not tell.
+            OutOfDescriptors: The gateway cannot ask.
         """
         return inventory.decode_show(await self._asker.ask(inventory.show(model)))
 
     async def _run(self) -> None:
-        failures = 0
         while True:
             self._reason.clear()
             waiting, self._waiting = self._waiting, []
-            view = await self._look()
-            failures = 0 if view.up else failures + 1
-            self._tell(view)
-            self._host.view = view
-            self._seen(self._host)
+            wait = await self._look()
             for future in waiting:
                 if not future.done():
                     future.set_result(None)
-            # A host that is down is looked at again after 1, 2, 4 … seconds: most are restarted within moments.
-            wait = self._interval if view.up else min(self._interval, 2.0 ** min(failures - 1, 10))
-            await asyncio.sleep(min(PAUSE, wait))
-            try:
-                async with asyncio.timeout(wait):
+            pause = min(PAUSE, wait)
+            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait - pause):
                     await self._reason.wait()
-            except TimeoutError:
-                pass
 
-    async def _look(self) -> View:
+    async def _look(self) -> float:
+        """Look once; return the seconds until the next look."""
+        before, self._lack = self._lack, None
         try:
-            version, tags, ps = await asyncio.gather(
-                self._asker.ask(inventory.VERSION), self._asker.ask(inventory.TAGS), self._asker.ask(inventory.PS)
-            )
-            return View(
-                up=True,
-                version=inventory.decode_version(version),
-                models={canonical(model.name): model for model in inventory.decode_tags(tags)},
-                residents={canonical(model.name): model for model in inventory.decode_ps(ps)},
-            )
+            view = await self._ask()
+        except OutOfDescriptors as error:
+            self._lack = error
+            wait = self._interval
         except HostError as error:
-            return replace(self._host.view, up=False, residents={}, error=error)
+            wait = self._failed(error)
         except Exception as error:  # noqa: BLE001 - a look that fails in an unforeseen way must not be the last one
             log("look at host failed", "error", exception=error, host=self._host.label)
-            return replace(self._host.view, up=False, residents={}, error=HostError("A look at the host failed."))
+            wait = self._failed(HostError("A look at the host failed."))
+        else:
+            self._wait, self._doubted = FIRST_WAIT, False
+            self._see(view)
+            wait = self._interval
+        if self._lack is not None and before is None:
+            reason = self._lack.detail or self._lack.message
+            log("look at host incomplete", "warning", host=self._host.label, error=self._lack.code, reason=reason)
+        return wait
 
-    def _tell(self, view: View) -> None:
-        """Log a change of what matters to people, and only a change."""
-        before, host = self._host.view, self._host.label
-        if view.up and not before.up:
-            log("host is up", host=host, version=str(view.version), models=len(view.models))
-        elif not view.up and (before.up or before.error is None):
-            error = view.error
-            reason = (error.detail or error.message) if error else None
-            log("host is down", "warning", host=host, url=self._host.settings.url, reason=reason)
+    async def _ask(self) -> View:
+        """Return what the host says of itself.
+
+        Raises:
+            HostError: It does not say it.
+            OutOfDescriptors: The gateway cannot ask.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                version = group.create_task(self._asker.ask(inventory.VERSION))
+                tags = group.create_task(self._asker.ask(inventory.TAGS))
+                residents = group.create_task(self._residents())
+        except ExceptionGroup as errors:
+            first = errors.exceptions[0]
+            raise first from first.__cause__
+        return View(
+            up=True,
+            version=inventory.decode_version(version.result()),
+            models={canonical(model.name): model for model in inventory.decode_tags(tags.result())},
+            residents=residents.result(),
+        )
+
+    async def _residents(self) -> dict[str, Resident]:
+        """Return what is in the host's memory. It only makes routing better, so what was known before will do too."""
+        try:
+            loaded = inventory.decode_ps(await self._asker.ask(inventory.PS))
+        except HostError as error:
+            self._lack = error
+            return self._host.view.residents
+        return {canonical(model.name): model for model in loaded}
+
+    def _failed(self, error: HostError) -> float:
+        """Judge a look that failed; return the seconds until the next one."""
+        view = self._host.view
+        if view.up and not self._doubted and not isinstance(error, HostUnreachable):
+            self._doubted, self._lack = True, error
+            return min(PAUSE, self._interval)
+        self._lack = None
+        self._see(replace(view, up=False, residents={}, error=error))
+        # Most hosts are restarted within moments, so the first looks come soon.
+        wait, self._wait = min(self._wait, self._interval), min(2 * self._wait, self._interval)
+        return wait

@@ -140,7 +140,7 @@ async def test_nothing_of_the_caller_but_its_request_reaches_a_host(host):
     headers = {
         "authorization": "Bearer secret-of-the-caller",
         "x-api-key": "secret-of-the-caller",
-        "origin": "https://evil.example",
+        "origin": "http://localhost:3000",
         "cookie": "a=b",
         "user-agent": "caller",
         "x-stainless-lang": "python",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -97,7 +98,7 @@ async def test_a_compressed_body_is_refused(host):
 async def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(host):
     async with running(host, max_body=1000) as gateway:
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 100000000\r\n\r\n".encode())
+        writer.write(f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000000\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         writer.close()
 
@@ -141,7 +142,9 @@ async def test_an_address_or_method_that_is_not_served(host, method, path, statu
     async with running(host) as gateway:
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         known = method if method != "BREW" else "PATCH"
-        writer.write(f"{known} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".encode())
+        writer.write(
+            f"{known} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".encode()
+        )
         answer = await reader.read()
         writer.close()
 
@@ -158,16 +161,16 @@ RAW = [
     ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00", 400),
     ("another version", b"GET / HTTP/9.9\r\n\r\n", 400),
     ("a header without a name", b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400),
-    ("two lengths", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx", 400),
+    ("two lengths", b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx", 400),
     (
         "a length and chunks",
-        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         400,
     ),
-    ("a length that is no number", b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: many\r\n\r\n", 400),
+    ("a length that is no number", b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: many\r\n\r\n", 400),
     (
         "a broken chunk",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         400,
     ),
     ("endless headers", b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 50_000, 431),
@@ -192,8 +195,8 @@ async def test_what_is_not_proper_http(host, sent, status):
 @pytest.mark.parametrize(
     "sent",
     [
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n",
-        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{",
     ],
     ids=["headers", "body"],
 )
@@ -231,7 +234,7 @@ async def test_a_connection_on_which_nothing_is_asked_is_closed(host):
 async def test_requests_one_after_the_other_on_one_connection(host):
     async with running(host) as gateway:
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+        request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"
         writer.write(request * 3)
         for _ in range(3):
             head = await reader.readuntil(b"\r\n\r\n")
@@ -246,9 +249,111 @@ async def test_a_caller_that_waits_to_be_asked_for_its_body(host):
         body = chat()
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(
-            f"POST {CHAT} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: {len(body)}\r\n\r\n".encode()
         )
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(body)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         writer.close()
+
+
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket"])
+@pytest.mark.parametrize("framing", ["length", "chunks", "apart"])
+async def test_a_request_that_offers_another_protocol_is_answered_by_this_one(host, upgrade, framing):
+    """Java's client sends `Upgrade: h2c` with its first request by default."""
+    body = chat()
+    head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: {upgrade}\r\n"
+    if framing == "chunks":
+        sent = f"{head}transfer-encoding: chunked\r\n\r\n{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+    else:
+        sent = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+    async with running(host) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        for piece in (sent[:-20], sent[-20:]) if framing == "apart" else (sent,):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        first = await reader.readuntil(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", first)[1])
+        answer = json.loads(await reader.readexactly(length))
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        second = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert answer["choices"][0]["message"]["content"].endswith("You said: hi")
+    assert second.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_request_without_a_body_that_offers_another_protocol(host):
+    async with running(host) as gateway:
+        answer = await gateway.client.get("/v1/models", headers={"connection": "Upgrade", "upgrade": "h2c"})
+
+    assert answer.status_code == 200
+
+
+async def test_a_large_body_with_the_next_request_behind_it(host):
+    async with running(host) as gateway:
+        body = chat(messages=[{"role": "user", "content": " " * 200_000}])
+        sent = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(sent + b"GET /heal")
+        first = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(re.search(rb"content-length: (\d+)", first)[1]))
+        writer.write(b"thz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        second = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    assert first.startswith(b"HTTP/1.1 200 ")
+    assert second.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_the_body_of_a_refused_request_has_an_end_too(host):
+    async with running(host, receive_timeout=0.3) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(b"POST /nowhere HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n")
+        answer = asyncio.create_task(reader.read())
+        for _ in range(100):
+            if answer.done():
+                break
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+        writer.close()
+
+        assert (await answer).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "localhost:11435"}, 200),
+        ({"host": "127.0.0.1"}, 200),
+        ({"host": "[::1]:11435"}, 200),
+        ({"host": "192.168.1.5:11435"}, 200),
+        ({"host": "host.docker.internal:11435"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"host": "localhost.evil.example"}, 403),
+        ({"origin": "http://localhost:3000"}, 200),
+        ({"origin": "http://127.0.0.1:8080"}, 200),
+        ({"origin": "app://obsidian.md"}, 200),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "http://localhost.evil.example"}, 403),
+        ({"origin": "http://127.0.0.1.evil.example"}, 403),
+        ({"origin": "null"}, 403),
+    ],
+)
+async def test_without_keys_the_pages_of_strangers_are_refused(host, headers, status):
+    async with running(host) as gateway:
+        answer = await gateway.client.get("/v1/models", headers=headers)
+
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["error"]["code"] == "forbidden"
+        assert next(iter(headers)) in answer.json()["error"]["message"]
+
+
+async def test_where_everyone_may_everything_nobody_is_asked_whose_page_it_is(host):
+    async with running(host, auth="none") as gateway:
+        answer = await gateway.client.get("/v1/models", headers={"host": "llm.example", "origin": "https://x.example"})
+
+    assert answer.status_code == 200

@@ -76,3 +76,16 @@ def test_a_model_that_is_not_there_is_answered_with_near_misses(model, hint):
         "model",
         404,
     )
+
+
+def test_an_alias_of_a_model_that_is_not_there_says_what_it_stands_for():
+    error = CATALOGUE.not_found("gpt-4o-mini", ["qwen3:8b"])
+
+    assert error.message == "The model 'gpt-4o-mini' stands for 'llama3.2' here, which no host has."
+    assert "gpt" not in CATALOGUE.not_found("gpt-4o-mni", ["qwen3:8b"]).message.replace("gpt-4o-mni", "")
+
+
+def test_a_name_without_end_is_neither_compared_nor_repeated():
+    error = CATALOGUE.not_found("x" * 10_000_000, ["llama3.2:latest"])
+
+    assert len(error.message) < 400

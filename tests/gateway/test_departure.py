@@ -12,9 +12,10 @@ from gateway.simulator import Simulator, demo, says
 from tests.running import eventually, running
 
 
-def request(*, stream: bool, cut: int | None = None) -> bytes:
-    body = json.dumps({"model": "demo", "messages": [{"role": "user", "content": "hi"}], "stream": stream}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+def request(*, stream: bool, cut: int | None = None, size: int = 2) -> bytes:
+    messages = [{"role": "user", "content": "hi" + " " * (size - 2)}]
+    body = json.dumps({"model": "demo", "messages": messages, "stream": stream}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body[:cut]
 
 
@@ -51,6 +52,17 @@ async def test_the_host_stops_when_its_caller_leaves(host, delay, value, stream)
         assert (await gateway.chat(stream=stream)).status_code == 200
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("size", [60_000, 200_000, 1_000_000, 5_000_000])
+async def test_the_host_stops_however_large_the_request_was(host, size, stream):
+    """A server that stops reading while much of a body lies unread does not see that its caller leaves."""
+    host.token_seconds = 1
+    async with running(host) as gateway:
+        sent = request(stream=stream, size=size)
+        await leave(gateway.port, sent, lambda: any(r.path == "/api/chat" for r in host.requests))
+        await eventually(lambda: host.cancelled == 1 and host.in_flight == 0 and gateway.in_flight() == 0)
+
+
 async def test_a_caller_that_leaves_before_its_request_is_whole_costs_no_host_anything(host):
     async with running(host) as gateway:
         await leave(gateway.port, request(stream=True, cut=10), lambda: True)
@@ -79,7 +91,9 @@ LONG = replace(demo, name="long", speak=says(" ".join(f"{number}{'x' * 2000}" fo
 async def ask_and_read_nothing(port: int) -> asyncio.StreamWriter:
     body = json.dumps({"model": "long", "messages": [{"role": "user", "content": "x"}], "stream": True})
     _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
-    writer.write(f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+    writer.write(
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+    )
     await writer.drain()
     return writer
 

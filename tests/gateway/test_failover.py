@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from adapters.openai.chat import StreamEncoder
 from gateway.config import Timeouts
 from gateway.simulator import Simulator, named
 from gateway.simulator.faults import (
@@ -222,6 +223,57 @@ async def test_busy_hosts_are_all_tried_and_then_the_caller_is_told_when_to_come
         assert int(answer.headers["retry-after"]) >= 1
         assert "x-should-retry" not in answer.headers
         assert sum(len(chats(host)) for host in (a, b, c)) == 3
+
+
+@pytest.mark.parametrize("faults", [(busy(), missing("demo")), (missing("demo"), busy())], ids=["first", "last"])
+async def test_a_full_queue_is_what_counts_when_another_host_lacks_the_model(pair, faults):
+    async with running(*pair) as gateway:
+        for host, fault in zip(pair, faults, strict=True):
+            order(host, fault)
+        answer = await gateway.chat()
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+    assert answer.headers["retry-after"] == "2"
+
+
+async def test_a_full_queue_is_what_counts_when_another_host_is_off(pair):
+    first, second = pair
+    async with running(first, second) as gateway:
+        order(first, busy())
+        await second.kill()
+        answer = await gateway.chat()
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_whole_answer_may_end_with_its_connection(pair, stream):
+    first, _ = pair
+    async with running(first) as gateway:
+        order(first, UntilClose())
+        answer = await gateway.chat(stream=stream)
+
+    assert answer.status_code == 200
+
+
+async def test_a_defect_of_the_gateway_within_a_stream_is_an_error_event_too(pair, monkeypatch):
+    first, _ = pair
+    first.token_seconds = 0.01
+    encode, calls = StreamEncoder.encode, []
+
+    def break_down(self, events):
+        calls.append(events)
+        if len(calls) == 3:
+            raise KeyError("marmalade")
+        return encode(self, events)
+
+    monkeypatch.setattr(StreamEncoder, "encode", break_down)
+    async with running(first) as gateway:
+        answer = await gateway.chat(stream=True)
+        await eventually(lambda: first.in_flight == 0 and gateway.in_flight() == 0)
+
+    assert events(answer.text)[-1]["error"]["code"] == "internal_error"
+    assert "marmalade" not in answer.text
 
 
 async def test_a_mistake_of_the_caller_is_not_taken_elsewhere(pair):

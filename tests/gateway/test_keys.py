@@ -65,7 +65,7 @@ async def test_health_needs_no_key(host, path):
 async def test_a_stranger_is_refused_before_its_body_is_read(host):
     async with running(host, keys=KEYS) as gateway:
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n")
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         writer.close()
 

@@ -48,12 +48,14 @@ def test_json_has_one_object_a_line(lines):
 def test_text_cannot_be_made_to_forge_a_line_or_move_a_cursor(lines):
     stream = lines("text")
 
-    log("request", level="warning", path="/v1\n12:00:00 forged", model="\x1b[2Jm", empty="")
+    log("request", level="warning", path="/v1\n12:00:00 forged", model="\x1b[2Jm", empty="", user='x" status=500 a="b')
 
     text = stream.text()
     assert text.count("\n") == 1
     assert "\x1b" not in text
-    assert text.split(" ", 1)[1] == 'WARNING request path="/v1\\n12:00:00 forged" model=\\x1b[2Jm empty=""\n'
+    assert text.split(" ", 1)[1] == (
+        'WARNING request path="/v1\\n12:00:00 forged" model="\\u001b[2Jm" empty="" user="x\\" status=500 a=\\"b"\n'
+    )
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
