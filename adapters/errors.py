@@ -6,6 +6,7 @@
     ├── CallerError                                              the request is at fault
     │   ├── InvalidRequest           400     invalid_value, …    `param` names the field
     │   ├── ContextLengthExceeded    400     context_length_exceeded
+    │   ├── ToolCallCut              400     tool_call_cut
     │   ├── Unauthorized             401     invalid_api_key
     │   ├── Forbidden                403     forbidden
     │   ├── UnknownURL               404     unknown_url
@@ -102,6 +103,12 @@ class ContextLengthExceeded(CallerError):
     """The prompt does not fit the model's context and may not be cut."""
 
     default_code = "context_length_exceeded"
+
+
+class ToolCallCut(CallerError):
+    """The answer ended inside a call of a tool, as a rule at its token limit: the same request is cut there again."""
+
+    default_code = "tool_call_cut"
 
 
 class Unauthorized(CallerError):

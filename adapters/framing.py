@@ -9,9 +9,6 @@ from __future__ import annotations
 DONE = b"data: [DONE]\n\n"
 """The event that ends a stream of OpenAI's."""
 
-PING = b": ping\n\n"
-"""A comment, which every reader of server-sent events skips: it keeps a silent connection alive."""
-
 
 def sse(data: bytes) -> bytes:
     """Return one server-sent event. The data holds no line break, as JSON from msgspec never does."""

@@ -40,6 +40,19 @@ class Exchange:
         digest: Which weights answer; empty before the first event.
     """
 
+    __slots__ = (
+        "_catalogue",
+        "_choice",
+        "_committed",
+        "_decoder",
+        "_fleet",
+        "_key",
+        "_record",
+        "_response",
+        "digest",
+        "request",
+    )
+
     def __init__(self, fleet: Fleet, catalogue: Catalogue, request: ChatRequest, record: Record) -> None:
         self._fleet = fleet
         self._catalogue = catalogue
@@ -105,11 +118,16 @@ class Exchange:
             self._note(events[-1])
         return events
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more comes from the host."""
+        return self._response is None or self._response.complete
+
     async def settle(self) -> None:
         """After the last event: let the host end its answer, so that its connection can serve another call."""
         self._leave()
         response = self._response
-        if response is None or response.complete:
+        if response is None:
             return
         try:
             async with asyncio.timeout(SETTLE):

@@ -14,7 +14,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from adapters.errors import BodyTimeout, GatewayError, HeadersTooLarge, InvalidRequest
+from adapters.errors import BodyTimeout, CallerLeft, GatewayError, HeadersTooLarge, InvalidRequest
 from gateway.log import log
 
 if sys.platform != "win32":
@@ -35,24 +35,32 @@ LINGER = 1.0
 
 
 class Departure:
-    """Tells whoever answers a request of a connection that the caller has left.
+    """Tells whoever answers a request of a connection that there is nobody to answer any more.
 
     Attributes:
-        gone: Whether the connection is lost.
-        tell: Called when it is lost; None while nobody wants to know.
+        gone: Why, once it is so.
+        tell: Called with why, when it becomes so; None while nobody wants to know.
     """
 
     __slots__ = ("gone", "tell")
 
     def __init__(self) -> None:
-        self.gone = False
-        self.tell: Callable[[], None] | None = None
+        self.gone: GatewayError | None = None
+        self.tell: Callable[[GatewayError], None] | None = None
 
     def leave(self) -> None:
         """The connection is lost."""
-        self.gone = True
+        self.gone = CallerLeft("The caller closed the connection before the answer was whole.")
         if self.tell is not None:
-            self.tell()
+            self.tell(self.gone)
+
+
+class _Body:
+    """Reads the body of one request for a connection, and nothing else."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.on_body = protocol.on_body
+        self.on_message_complete = protocol.on_message_complete
 
 
 class Protocol(HttpToolsProtocol):
@@ -64,7 +72,7 @@ class Protocol(HttpToolsProtocol):
     """
 
     patience = 60.0
-    """Seconds for a request's headers to arrive, for a refused body to end, and for a caller to take what is sent."""
+    """Seconds for a request's headers to arrive, for its body to arrive, and for a caller to take what is sent."""
 
     refused: Callable[[GatewayError], bytes]
     """Takes note of a request that is refused before it is one; returns the whole answer to it."""
@@ -73,7 +81,6 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._awaited = 0  # bytes of a header that is not whole yet; -1 when none is awaited
         self._begun = False  # whether a header began within the bytes that are being read
-        self._upgrade = False  # whether the parser stopped at a request for another protocol
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._departure = Departure()
@@ -100,7 +107,11 @@ class Protocol(HttpToolsProtocol):
             self._go_on(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse(InvalidRequest("The request is not valid HTTP/1.1."))
-        if self._awaited < 0 or self.transport.is_closing():
+        if self._awaited < 0:
+            if self._timer is None and self.cycle.more_body and not self.transport.is_closing():
+                self._wait()  # for the rest of the body
+            return
+        if self.transport.is_closing():
             return
         if not self._begun:
             self._awaited += len(data)
@@ -110,42 +121,27 @@ class Protocol(HttpToolsProtocol):
             self._wait()
 
     def on_message_begin(self) -> None:
-        if self._upgrade:
-            return
         self._begun = self._awaited < 0
         self._awaited = 0
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        if not self._upgrade:
-            super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._upgrade:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        if self._upgrade:
-            return
         self._awaited = -1
-        self._stop_waiting()
+        if self._timer is not None:
+            self._stop_waiting()
         self.scope["departure"] = self._departure  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        if self.parser.should_upgrade() and not self._upgrade:
+        if self.parser.should_upgrade():
             return  # only the parser thinks so; `_go_on` knows better
-        self._stop_waiting()
+        if self._timer is not None:
+            self._stop_waiting()
         super().on_message_complete()
         # uvicorn stops reading while much of a body lies unread, and goes on when somebody asks for more of it. Nobody
         # asks when all is there, and without reading nothing tells that the caller leaves.
         if not self.pipeline:
             self.flow.resume_reading()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.cycle.more_body and not self.transport.is_closing():
-            self._wait()  # it was refused before its body was read, which still comes and is thrown away
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -159,21 +155,19 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _go_on(self, rest: bytes) -> None:
-        """Read the body of a request whose wish for another protocol is not granted.
+        """Read the body of a request whose wish for another protocol is not granted; it is the last of its connection.
 
         The parser takes what follows such a request for the other protocol. A new one is told of a request with the
         same body, and reads on.
         """
+        self.cycle.keep_alive = False
         framing = [
             name + b": " + value + b"\r\n"
-            for name, value in self.scope["headers"]
+            for name, value in self.headers
             if name in (b"content-length", b"transfer-encoding")
         ]
-        self._upgrade = True
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
-        self._upgrade = False
-        self.parser.feed_data(rest)
+        self.parser = httptools.HttpRequestParser(_Body(self))
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n" + rest)
 
     def _wait(self) -> None:
         self._stop_waiting()
@@ -186,10 +180,13 @@ class Protocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._timer = None
+        late = BodyTimeout(f"The request did not arrive within {self.patience:g} seconds.")
         if self._awaited > 0:
-            self._refuse(BodyTimeout(f"The request's headers did not arrive within {self.patience:g} seconds."))
+            self._refuse(late)
+        elif self._awaited < 0 and self._departure.tell is not None:
+            self._departure.tell(late)  # its body is awaited by whoever answers it
         else:
-            self.transport.close()  # nothing was asked, or it was answered already
+            self.transport.close()  # nothing was asked, or the body of what was refused does not end
 
     def _refuse(self, error: GatewayError) -> None:
         """End the connection with an answer, unless another answer is being given on it."""

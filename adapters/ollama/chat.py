@@ -265,10 +265,10 @@ class StreamDecoder:
         return events
 
     def _end_unsaid(self, *, framed: bool) -> Event:
-        if not self._begun:
-            return self._fail(_unreadable("the body is empty"))
         if not framed:
             return self._fail(HostBroken("The host closed the connection before the answer was whole."))
+        if not self._begun:
+            return self._fail(_unreadable("the body is empty"))
         return self._finish_unsaid()
 
     def _read(self, lines: list[bytes], events: list[Event]) -> None:
@@ -282,11 +282,11 @@ class StreamDecoder:
                         events.append(self._delta(message, frame.logprobs))
                     if not frame.done and frame.debug is None:
                         continue
-                events.append(self._end(frame, line))
+                events.append(self._end(frame, len(line)))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 if not line.strip():
                     continue
-                events.append(self._fail(_unreadable(f"{error}: {line[:200]!r}")))
+                events.append(self._fail(_unreadable(f"{error}, in a line of {len(line)} bytes")))
             return
 
     def _delta(self, message: _Message, logprobs: tuple[TokenLogprob, ...]) -> Delta:
@@ -317,12 +317,13 @@ class StreamDecoder:
             id=call.id or self._call_id(index), name=call.function.name, arguments=Raw(arguments), index=index
         )
 
-    def _end(self, frame: _Frame, line: bytes) -> Finish | Failure:
-        """Return the event of a frame after which nothing comes."""
+    def _end(self, frame: _Frame, length: int) -> Finish | Failure:
+        """Return the event of a frame after which nothing comes, from a line of this many bytes."""
         if frame.error is not None:
-            return self._fail(decode_error(500, line, self._model))
+            # Without the rest of the line, which may be a part of the answer and would go to the log.
+            return self._fail(decode_error(500, msgspec.json.encode({"error": frame.error}), self._model))
         if not frame.done and frame.debug is None:
-            return self._fail(_unreadable(f"no part of an answer: {line[:200]!r}"))
+            return self._fail(_unreadable(f"no part of an answer, in a line of {length} bytes"))
         timings = {name: value for name in _TIMINGS if (value := getattr(frame, name))}
         if frame.debug is not None:
             timings["_debug_info"] = frame.debug
@@ -366,4 +367,5 @@ def _tokens(characters: int) -> int:
 
 
 def _unreadable(detail: str) -> HostBroken:
+    """Return the error of what is no answer. The detail goes to the log and so holds no word of the answer."""
     return HostBroken("The host's answer cannot be read, or is not whole. Try again.", detail=detail)

@@ -27,24 +27,28 @@ from adapters.errors import (
     ModelLoadFailed,
     OutOfMemory,
     RunnerCrashed,
+    ToolCallCut,
 )
 
 
 def decode_error(status: int, body: bytes, request_model: str) -> GatewayError:
     """Return the error that a host's refusal means, with a message that names no host, path or registry.
 
+    The beginning of the host's text goes to `detail`, unless it repeats what the caller or the model wrote.
+
     Args:
         status: The HTTP status; 500 for an error line within an answer, whose status is long gone.
         body: The whole body, JSON or not.
         request_model: The model as the caller named it; empty when there was none.
     """
-    refusal = _unwrap(body.decode(errors="replace"))
-    detail = f"{status}: {refusal.message or body.decode(errors='replace')}"[:_DETAIL_LIMIT]
+    text = body.decode(errors="replace")
+    refusal = _unwrap(text)
     for rule in _RULES:
         if found := re.search(rule.pattern, refusal.message, re.IGNORECASE):
             break
     else:
-        rule, found = _by_status(status, told=bool(refusal.message)), None
+        rule, found = _by_status(status), None
+    words = f"(a text of {len(refusal.message)} characters)" if rule.quotes else refusal.message or text
     known = {
         "model": f'The model "{request_model}"' if request_model else "The model",
         "said": _clean(refusal.message, request_model),
@@ -53,17 +57,23 @@ def decode_error(status: int, body: bytes, request_model: str) -> GatewayError:
         **(found.groupdict() if found else {}),
     }
     param = rule.param.format_map(known) if rule.param else None
+    detail = f"{status}: {words[:_DETAIL_LIMIT]}"
     return rule.error(rule.message.format_map(known), param=param, code=rule.code, detail=detail)
 
 
 class _Rule(NamedTuple):
-    """Which error a text means. `message` and `param` may use what `decode_error` knows and what the pattern found."""
+    """Which error a text means.
+
+    `message` and `param` may use what `decode_error` knows and what the pattern found. `quotes` says that the text
+    repeats what the caller or the model wrote, which has no place in a log.
+    """
 
     pattern: str
     error: type[GatewayError]
     message: str
     param: str | None = None
     code: str | None = None
+    quotes: bool = False
 
 
 _REFUSES = "The host refuses the request: {said}"
@@ -75,6 +85,20 @@ _RULES = (
         InvalidRequest,
         "The host cannot follow the JSON schema of the request: {said}",
         "response_format",
+        quotes=True,
+    ),
+    _Rule(
+        r"(invalid tool call arguments for |^error parsing tool call: )(?s:.*)unexpected end of JSON input$",
+        ToolCallCut,
+        "The answer ran into its token limit inside a call of a tool, or the model ended the call too soon. "
+        "Raise `max_tokens`.",
+        quotes=True,
+    ),
+    _Rule(
+        r"invalid tool call arguments for |^error parsing tool call: ",
+        HostBroken,
+        "The model called a tool with arguments that are not JSON. Try again.",
+        quotes=True,
     ),
     _Rule(r"^model ['\"].*['\"] not found", HostLacksModel, "{model} was not found."),
     _Rule(
@@ -139,6 +163,7 @@ _RULES = (
         InvalidRequest,
         _REFUSES,
         "messages",
+        quotes=True,
     ),
     _Rule(r"Go struct field \w+\.(?P<field>[\w.]+) of type", InvalidRequest, _REFUSES, "{field}", "invalid_type"),
     _Rule(
@@ -146,11 +171,6 @@ _RULES = (
         ContextLengthExceeded,
         "{lengths} Shorten the messages, raise `num_ctx`, or set `truncate` to true to drop the oldest.",
         "messages",
-    ),
-    _Rule(
-        r'invalid tool call arguments for "(?P<tool>[^"]*)"',
-        HostBroken,
-        'The model called the tool "{tool}" with arguments that are not whole. Allow it more tokens, or try again.',
     ),
     _Rule(r"cloud is disabled", Forbidden, "{model} runs in Ollama's cloud, which is turned off on the host."),
     _Rule(r"^unauthorized", HostRefused, "The host is not signed in to Ollama's cloud. Its operator can sign it in."),
@@ -192,24 +212,27 @@ _STATUSES = {
 """Which error a status means when its text is unknown, or not Ollama's."""
 
 
-def _by_status(status: int, *, told: bool) -> _Rule:
+def _by_status(status: int) -> _Rule:
+    """Return the rule for a text that no rule knows: who can say where it names a host? So the caller is not told it."""
     if status in _STATUSES:
         return _STATUSES[status]
     if 400 <= status < 500:
-        return _Rule("", InvalidRequest, _REFUSES if told else "The host refuses the request with status {status}.")
+        return _Rule("", InvalidRequest, "The host refuses the request with status {status}.")
     return _Rule("", HostBroken, "The host failed to answer. Try again.")
 
 
 # --- the host's own words ---------------------------------------------------------------------------------------------
 
-_DETAIL_LIMIT = 2000
+_DETAIL_LIMIT = 300
 """Characters of a host's own words that go to the log."""
 
 _SAID_LIMIT = 400
 """Characters of a host's own words that go to the caller."""
 
 _TEXT_LIMIT = 16_384
-"""Characters of a host's own words that are looked at; Ollama adds up to 8192 of its runner's log."""
+"""Characters of a host's own words that are looked at, half of them at the end; Ollama adds up to 8192 of its runner's
+log, or quotes a whole call of a tool before it says what is wrong with it.
+"""
 
 
 class _Refusal(Struct):
@@ -234,9 +257,14 @@ def _unwrap(text: str) -> _Refusal:
     except (msgspec.DecodeError, RecursionError):
         return _Refusal("")
     if isinstance(error, _Refusal):
-        return structs.replace(error, message=error.message[:_TEXT_LIMIT])
+        return structs.replace(error, message=_shorten(error.message))
     nested = _unwrap(error)
-    return nested if nested.message else _Refusal(error[:_TEXT_LIMIT])
+    return nested if nested.message else _Refusal(_shorten(error))
+
+
+def _shorten(text: str) -> str:
+    half = _TEXT_LIMIT // 2
+    return text if len(text) <= _TEXT_LIMIT else f"{text[:half]}…{text[-half:]}"
 
 
 def _lengths(refusal: _Refusal) -> str:

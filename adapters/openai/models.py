@@ -15,16 +15,12 @@ class ListedModel(Struct, frozen=True, kw_only=True):
     Attributes:
         id: The name to ask for it by.
         created: Seconds since the epoch.
-        owned_by: The namespace of its name.
         context_length: The longest context in tokens; None when no host says.
-        capabilities: What it can do (`completion`, `tools`, `vision`, …); None when they are not known.
     """
 
     id: str
     created: int = 0
-    owned_by: str = "library"
     context_length: int | None = None
-    capabilities: tuple[str, ...] | None = None
 
 
 def encode_models(models: Sequence[ListedModel]) -> bytes:
@@ -38,10 +34,19 @@ def encode_model(model: ListedModel) -> bytes:
 
 
 def _model_object(model: ListedModel) -> dict[str, Any]:
-    fields: dict[str, Any] = {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+    fields: dict[str, Any] = {
+        "id": model.id,
+        "object": "model",
+        "created": model.created,
+        "owned_by": _namespace(model.id),
+    }
     if model.context_length is not None:
         # vLLM's name for it beside the usual one: clients look for either
         fields["context_length"] = fields["max_model_len"] = model.context_length
-    if model.capabilities is not None:
-        fields["capabilities"] = model.capabilities
     return fields
+
+
+def _namespace(name: str) -> str:
+    """Return the namespace of `[[host/]namespace/]model[:tag]`, which Ollama gives as the owner."""
+    *_, namespace, _ = ("", *name.rsplit("/", 2))
+    return namespace or "library"

@@ -50,7 +50,11 @@ class Answering:
         if scope["type"] != "http":
             await self._router(scope, receive, send)
             return
-        request_id = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
+        request_id = b""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                request_id = value
+                break
         record = scope["record"] = Record(self._metrics, scope["method"], scope["path"], request_id)
         app = self._exact.get((scope["method"], scope["path"]), self._router)
         try:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
-from adapters.errors import BodyTimeout, BodyTooLarge, CallerLeft, UnsupportedEncoding
+from adapters.errors import BodyTooLarge, CallerLeft, UnsupportedEncoding
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
-    from gateway.api.ending import Ending
 
-
-async def read_body(scope: Scope, receive: Receive, ending: Ending, *, limit: int, seconds: float) -> bytes:
-    """Return the whole body.
+async def read_body(scope: Scope, receive: Receive, *, limit: int) -> bytes:
+    """Return the whole body. The server sees to it that it does not take for ever (`gateway.serving`).
 
     Args:
         scope: The request.
         receive: Its channel.
-        ending: Ends the request when the body takes too long.
         limit: The most bytes that are read.
-        seconds: The longest that is waited for all of it.
 
     Raises:
         BodyTooLarge: It is longer, or says that it will be.
@@ -33,14 +28,6 @@ async def read_body(scope: Scope, receive: Receive, ending: Ending, *, limit: in
             raise _too_large(limit)
         if name == b"content-encoding" and value.lower() != b"identity":
             raise UnsupportedEncoding("A compressed body is not understood here. Send the JSON as it is.")
-    timer = asyncio.get_running_loop().call_later(seconds, _too_slow, ending, seconds)
-    try:
-        return await _gather(receive, limit)
-    finally:
-        timer.cancel()
-
-
-async def _gather(receive: Receive, limit: int) -> bytes:
     message = await receive()
     if message["type"] == "http.request" and not message["more_body"] and len(message["body"]) <= limit:
         whole: bytes = message["body"]
@@ -54,10 +41,6 @@ async def _gather(receive: Receive, limit: int) -> bytes:
             return bytes(body)
         message = await receive()
     raise CallerLeft("The caller closed the connection before the request was whole.")
-
-
-def _too_slow(ending: Ending, seconds: float) -> None:
-    ending.end(BodyTimeout(f"The request's body did not arrive within {seconds:g} seconds."))
 
 
 def _too_large(limit: int) -> BodyTooLarge:

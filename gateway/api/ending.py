@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from adapters.errors import CallerLeft, GatewayError
-
 if TYPE_CHECKING:
     from types import TracebackType
 
     from starlette.types import Scope
+
+    from adapters.errors import GatewayError
 
 
 class Ending:
@@ -39,9 +39,9 @@ class Ending:
         assert task is not None
         self._task = task
         self._running.add(self)
-        self._departure.tell = self._leave
-        if self._departure.gone:
-            self._leave()
+        self._departure.tell = self.end
+        if self._departure.gone is not None:
+            self.end(self._departure.gone)
         return self
 
     def __exit__(
@@ -58,6 +58,3 @@ class Ending:
         if self._error is None:
             self._error = error
             self._task.cancel()
-
-    def _leave(self) -> None:
-        self.end(CallerLeft("The caller closed the connection before the answer was whole."))

@@ -46,14 +46,11 @@ class ChatCompletions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["record"]
         record.route = "chat"
-        settings = self._settings
         answer: _Stream | None = None
         exchange: Exchange | None = None
         try:
-            with Ending(scope, self._running) as ending:
-                body = await read_body(
-                    scope, receive, ending, limit=settings.max_body, seconds=settings.receive_timeout
-                )
+            with Ending(scope, self._running):
+                body = await read_body(scope, receive, limit=self._settings.max_body)
                 request = decode_request(body)
                 record.asked, record.user, record.stream = request.model, request.user, request.stream
                 exchange = Exchange(self._fleet, self._catalogue, request, record)
@@ -63,8 +60,9 @@ class ChatCompletions:
                     await answer.send_all(events)
                 else:
                     await _send_whole(events, exchange, record, send)
-            record.answered()
-            await exchange.settle()
+            if not exchange.settled:
+                record.answered()
+                await exchange.settle()
         except Exception as error:
             if answer is None or isinstance(error, CallerLeft):
                 raise

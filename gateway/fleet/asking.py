@@ -40,7 +40,9 @@ class Asker:
             # Plain HTTP needs no context. httpx2 wants one all the same; this one trusts nobody.
             verify=host.context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             trust_env=False,
-            timeout=None,
+            # Connecting and the TLS handshake may each take this long. They end before the whole call's time does, for
+            # httpcore2 leaves the socket of a cancelled handshake open.
+            timeout=httpx2.Timeout(None, connect=timeout / 3),
         )
 
     async def ask(self, call: Call) -> bytes:
@@ -53,8 +55,9 @@ class Asker:
         try:
             async with asyncio.timeout(self._timeout):
                 status, body = await self._exchange(call)
-        except TimeoutError as error:
-            detail = f"{call.target}: no whole answer within {self._timeout:g} s"
+        except (TimeoutError, httpx2.ConnectTimeout) as error:
+            missing = "connection" if isinstance(error, httpx2.ConnectTimeout) else "whole answer"
+            detail = f"{call.target}: no {missing} in time"
             raise HostTimeout("A host did not answer in time.", detail=detail) from error
         except httpx2.ConnectError as error:
             roots = [*_roots(error)]
@@ -95,7 +98,7 @@ def _roots(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             yield from _roots(one)
-    elif error.__cause__ is not None:
-        yield from _roots(error.__cause__)
+    elif cause := error.__cause__ or error.__context__:  # httpcore2 raises `from None`
+        yield from _roots(cause)
     else:
         yield error

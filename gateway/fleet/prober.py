@@ -129,14 +129,13 @@ class Prober:
             HostError: It does not say it.
             OutOfDescriptors: The gateway cannot ask.
         """
-        try:
-            async with asyncio.TaskGroup() as group:
-                version = group.create_task(self._asker.ask(inventory.VERSION))
-                tags = group.create_task(self._asker.ask(inventory.TAGS))
-                residents = group.create_task(self._residents())
-        except ExceptionGroup as errors:
-            first = errors.exceptions[0]
-            raise first from first.__cause__
+        asking = version, tags, residents = (
+            asyncio.create_task(self._asker.ask(inventory.VERSION)),
+            asyncio.create_task(self._asker.ask(inventory.TAGS)),
+            asyncio.create_task(self._residents()),
+        )
+        # All may end, each within its own time: to cancel httpcore2 in a TLS handshake would leave its socket open.
+        await asyncio.gather(*asking, return_exceptions=True)
         return View(
             up=True,
             version=inventory.decode_version(version.result()),

@@ -13,6 +13,9 @@ from gateway.hop.limits import Limits, Timeouts
 from gateway.hop.request import Upload
 from gateway.hop.watch import Phase, Watch
 
+_SMALL = 65_536
+"""Bytes of a body that are cheaper to copy than to hand over apart from their header block."""
+
 _TOO_LONG: dict[Phase, str] = {
     "upload": "The host took nothing of the request's body for {:g} seconds.",
     "first_byte": "The host did not begin its answer within {:g} seconds.",
@@ -95,7 +98,10 @@ class Connection(asyncio.Protocol):
             self._transport.write(head)
             await self._exchange_streamed(body, answer, timeouts)
         else:
-            self._transport.writelines((head, body))
+            if len(body) < _SMALL:
+                self._transport.write(head + body)
+            else:
+                self._transport.writelines((head, body))
             self._watch.begin("first_byte", timeouts.first_byte)
             while not answer.head_complete:
                 await self.progress(answer)
