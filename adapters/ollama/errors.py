@@ -213,7 +213,7 @@ _STATUSES = {
 
 
 def _by_status(status: int) -> _Rule:
-    """Return the rule for a text that no rule knows: who can say where it names a host? So the caller is not told it."""
+    """Return the rule for a text that no rule knows. It may name a host in any spelling, so no caller is told it."""
     if status in _STATUSES:
         return _STATUSES[status]
     if 400 <= status < 500:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.framing import DONE, PING, Lines, LineTooLongError, sse
+from adapters.framing import DONE, Lines, LineTooLongError, sse
 
 PIECES = st.lists(st.lists(st.sampled_from([b"\n", b"a", b"\r", "\u0085".encode(), "\u2028".encode()])).map(b"".join))
 
@@ -88,4 +88,3 @@ def test_the_limit_holds_for_any_pieces(pieces: list[bytes], limit: int) -> None
 def test_events_are_data_and_a_blank_line() -> None:
     assert sse(b'{"a":1}') == b'data: {"a":1}\n\n'
     assert sse(b"[DONE]") == DONE
-    assert PING == b": ping\n\n"

@@ -15,11 +15,11 @@ def decoder(**arguments: Any) -> StreamDecoder:
     return StreamDecoder(call_id=lambda index: f"made-{index}", **arguments)
 
 
-def decoded(*pieces: bytes, **arguments: Any) -> list[Any]:
+def decoded(*pieces: bytes, framed: bool = True, **arguments: Any) -> list[Any]:
     """Return the events of a whole body that comes in pieces."""
     reader = decoder(**arguments)
     events = [event for piece in pieces for event in reader.feed(piece)]
-    return comparable([*events, *reader.close()])
+    return comparable([*events, *reader.close(framed=framed)])
 
 
 def comparable(events: list[Event]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import NamedTuple
 
 import pytest
@@ -23,6 +24,7 @@ from adapters.errors import (
     ModelLoadFailed,
     OutOfMemory,
     RunnerCrashed,
+    ToolCallCut,
 )
 from adapters.ollama.errors import decode_error
 from tests.adapters.ollama.recorded import REFUSALS, Recording, recordings
@@ -45,7 +47,7 @@ UNREADABLE = Expected(InvalidRequest, None, "invalid_value")
 TOO_LONG = Expected(ContextLengthExceeded, "messages", "context_length_exceeded")
 BUSY = Expected(HostBusy, None, "overloaded")
 LACKS = Expected(HostLacksModel, None, "model_not_found")
-BAD_CALL = Expected(HostBroken, None, "upstream_error")
+CUT_CALL = Expected(ToolCallCut, None, "tool_call_cut")
 UNLOADABLE = Expected(ModelLoadFailed, None, "model_load_failed")
 
 
@@ -90,9 +92,9 @@ RECORDED = {
     "chat-jinja-num-ctx-overflow-default": TOO_LONG,
     "chat-jinja-num-ctx-overflow-truncate-false": TOO_LONG,
     "chat-jinja-think-not-supported": THINKING,
-    "chat-jinja-tools-broken-nostream": BAD_CALL,
-    "chat-jinja-tools-broken-stream": BAD_CALL,
-    "chat-jinja-tools-cut-nostream": BAD_CALL,
+    "chat-jinja-tools-broken-nostream": CUT_CALL,
+    "chat-jinja-tools-broken-stream": CUT_CALL,
+    "chat-jinja-tools-cut-nostream": CUT_CALL,
     "chat-jinja-tools-logprobs": Expected(InvalidRequest, "logprobs", "unsupported_parameter"),
     "chat-keep-alive-bare-number-text": KEEP_ALIVE,
     "chat-keep-alive-bogus": KEEP_ALIVE,
@@ -166,12 +168,6 @@ TEXTS = [
     (400, '"x" does not support generate', Expected(InvalidRequest, "model")),
     (501, "This server does not support embeddings. Start it with `--embeddings`", Expected(InvalidRequest, "model")),
     (400, "typical_p is no longer supported", Expected(InvalidRequest, "options.typical_p")),
-    (400, "failed to parse grammar", Expected(InvalidRequest, "response_format")),
-    (
-        500,
-        "this model only supports one image while more than one image requested",
-        Expected(InvalidRequest, "messages"),
-    ),
     (400, "raw mode does not support template, system, or context", Expected(InvalidRequest)),
     (400, "something new", Expected(InvalidRequest)),
     (500, "the input length exceeds the context length", Expected(ContextLengthExceeded, "messages")),
@@ -205,6 +201,28 @@ TEXTS = [
     (500, "something new", Expected(HostBroken)),
 ]
 
+CUT = "unexpected end of JSON input"
+
+QUOTING = [
+    (
+        500,
+        "this model only supports one image while more than one image requested",
+        Expected(InvalidRequest, "messages"),
+    ),
+    (400, "failed to parse grammar", Expected(InvalidRequest, "response_format")),
+    (400, "invalid format: expected JSON, not {marker}", Expected(InvalidRequest, "response_format")),
+    (500, "Value looks like object, but can't find closing '}' symbol: marker", Expected(InvalidRequest, "messages")),
+    (500, f'llama-server returned invalid tool call arguments for "marker": {CUT}', Expected(ToolCallCut)),
+    (500, f"error parsing tool call: raw='{{\nmarker', err={CUT}", Expected(ToolCallCut)),
+    (500, f"error parsing tool call: raw='{'marker' * 9999}', err={CUT}", Expected(ToolCallCut)),
+    (
+        500,
+        "llama-server returned invalid tool call arguments for \"marker\": invalid character 'm' after object key",
+        Expected(HostBroken),
+    ),
+    (500, f"error parsing tool call: raw='{CUT} out of memory', err=invalid character 'm'", Expected(HostBroken)),
+]
+
 
 @pytest.mark.parametrize(
     ("status", "text", "expected"), TEXTS, ids=[f"{status} {text[:60]}" for status, text, _ in TEXTS]
@@ -213,6 +231,23 @@ def test_other_texts_are_what_they_mean(status: int, text: str, expected: Expect
     error = decode_error(status, json.dumps({"error": text}).encode(), "mine")
     assert (type(error), error.param) == (expected.error, expected.param)
     assert text in error.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "expected"), QUOTING, ids=[f"{status} {text[:60]}" for status, text, _ in QUOTING]
+)
+def test_what_the_caller_or_the_model_wrote_does_not_go_to_the_log(status: int, text: str, expected: Expected) -> None:
+    error = decode_error(status, json.dumps({"error": text}).encode(), "mine")
+    assert (type(error), error.param) == (expected.error, expected.param)
+    assert re.fullmatch(rf"{status}: \(a text of \d+ characters\)", error.detail)
+
+
+def test_a_call_that_was_cut_is_not_tried_again() -> None:
+    text = f'llama-server returned invalid tool call arguments for "x": {CUT}'
+    error = decode_error(500, json.dumps({"error": text}).encode(), "mine")
+    assert (error.retryable, error.elsewhere, error.fault) == (False, "never", "caller")
+    assert "token limit" in error.message
+    assert "`max_tokens`" in error.message
 
 
 @pytest.mark.parametrize(
@@ -304,16 +339,35 @@ def test_without_a_model_the_message_names_none() -> None:
         ("gpu-2:11434 is down", "(host) is down"),
         ("two\n  lines", "two lines"),
         ("#/$defs/x/y is no type", "#/$defs/x/y is no type"),
-        ("x" * 500, "x" * 400 + "…"),
+        ("x" * 500, "x" * 378 + "…"),
     ],
 )
 def test_a_message_leaves_out_where_things_are(text: str, message: str) -> None:
-    error = decode_error(400, json.dumps({"error": text}).encode(), "mine")
-    assert error.message == f"The host refuses the request: {message}"
+    error = decode_error(400, json.dumps({"error": f"top_logprobs must be: {text}"}).encode(), "mine")
+    assert error.message == f"The host refuses the request: top_logprobs must be: {message}"
 
 
 def test_a_model_in_the_registry_is_not_named_when_the_caller_named_none() -> None:
-    assert decode_error(400, b'{"error": "a.example/b/c:d is odd"}', "").message.endswith("request: (model) is odd")
+    error = decode_error(400, b'{"error": "top_logprobs must be: a.example/b/c:d"}', "")
+    assert error.message.endswith("must be: (model)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lookup gpu-box on 10.0.0.1:53: no such host",
+        "user@gpu-7 is odd",
+        "gpu.corp is odd",
+        "dial tcp fe80::1: refused",
+        "box.example.co.uk is odd",
+        "open /models: no such file",
+        "library/x:latest is odd",
+    ],
+)
+def test_of_a_text_that_no_rule_knows_the_caller_learns_the_status_and_the_log_the_words(text: str) -> None:
+    error = decode_error(418, json.dumps({"error": text}).encode(), "mine")
+    assert error.message == "The host refuses the request with status 418."
+    assert error.detail == f"418: {text}"
 
 
 def test_words_of_the_caller_are_not_taken_for_the_hosts() -> None:
@@ -324,7 +378,7 @@ def test_words_of_the_caller_are_not_taken_for_the_hosts() -> None:
 def test_a_huge_text_is_cut() -> None:
     error = decode_error(400, json.dumps({"error": "a." * 1_000_000}).encode(), "mine")
     assert len(error.message) < 500
-    assert len(error.detail) <= 2000
+    assert len(error.detail) == len("400: ") + 300
 
 
 @given(st.integers(min_value=100, max_value=599), st.binary(max_size=200))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.errors import GatewayError, HostBroken, InvalidRequest, OutOfMemory
+from adapters.errors import GatewayError, HostBroken, InvalidRequest, OutOfMemory, ToolCallCut
 from adapters.types import Delta, Failure, Finish, Usage
 from tests.adapters.ollama.events import calls, comparable, decoded, decoder, texts
 
@@ -127,6 +127,36 @@ def test_an_empty_frame_is_a_beginning() -> None:
     assert decoded(frame()) == [Finish(reason="stop", usage=Usage(estimated=True))]
 
 
+# --- bodies that end with their connection ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DONE,
+        frame("a") + DONE.rstrip(),
+        frame("whole", done=True, done_reason="stop").rstrip(),
+        b'{"error": "CUDA error: out of memory"}',
+    ],
+)
+def test_an_end_that_is_said_is_the_end_however_the_body_ends(body: bytes) -> None:
+    assert decoded(body, framed=False) == decoded(body)
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", frame(), frame("a"), frame("a") + frame("b").rstrip()])
+def test_where_only_the_connection_ends_an_answer_without_its_end_is_cut(body: bytes) -> None:
+    events = decoded(body, framed=False)
+    message = "The host closed the connection before the answer was whole."
+    assert events[-1] == (HostBroken, None, message, "")
+    assert not any(isinstance(event, Finish) for event in events)
+
+
+def test_half_a_line_is_a_failure_where_the_connection_ends_too() -> None:
+    body = frame("a")[:-5]
+    assert decoded(body, framed=False) == decoded(body)
+    assert decoded(body)[-1][0] is HostBroken
+
+
 # --- hosts out of order -----------------------------------------------------------------------------------------------
 
 GARBAGE = {
@@ -233,12 +263,39 @@ NESTED = json.dumps(
         ('{"error": {"message": "something new"}}', HostBroken, "The host failed to answer."),
         ('{"error": "something new", "done": true}', HostBroken, "The host failed to answer."),
         ('{"error": 5, "message": {"content": "x"}}', HostBroken, "The host failed to answer."),
+        (
+            '{"error": "llama-server returned invalid tool call arguments for \\"x\\": unexpected end of JSON input"}',
+            ToolCallCut,
+            "The answer ran into its token limit inside a call of a tool",
+        ),
     ],
 )
 def test_an_error_line_is_what_it_says(line: str, error: type[GatewayError], message: str) -> None:
     kind, _, text, _ = decoded(line.encode(), model="mine")[-1]
     assert kind is error
     assert text.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        frame("marker", eval_count=-1),
+        frame("marker").strip() + frame("marker"),
+        frame("marker")[:-4],
+        frame("?marker").replace(b"?", b"\xff"),
+        tool_call('"marker"'),
+        tool_call('["marker"]'),
+        b'{"marker": "marker"}\n',
+        frame("marker", error=5),
+        frame("marker", error={"kind": "new"}),
+        json.dumps({"error": "error parsing tool call: raw='{marker', err=unexpected end of JSON input"}).encode(),
+    ],
+)
+def test_no_word_of_an_answer_goes_into_an_error(line: bytes) -> None:
+    kind, _, message, detail = decoded(line)[-1]
+    assert kind in (HostBroken, ToolCallCut)
+    assert detail
+    assert "marker" not in message + detail
 
 
 # --- whatever comes ---------------------------------------------------------------------------------------------------
