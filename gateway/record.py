@@ -41,6 +41,7 @@ class RequestLine(Line, kw_only=True):
     first_token_s: float | None = None
     duration_s: float
     error: str = ""
+    param: str = ""
     reason: str = ""
     detail: str = ""
 
@@ -132,7 +133,9 @@ class Record:
                 first_token_s=round(self._first, 4) if self._first else None,
                 duration_s=round(duration, 4),
                 error=error.code if error else "",
-                reason=error.message if error else "",
+                param=(error.param or "")[:LONGEST] if error else "",
+                # What is said of a caller's mistake may repeat a piece of the request.
+                reason=error.message if error and error.fault != "caller" else "",
                 detail=error.detail if error else "",
             )
         )
