@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import math
 import re
+import ssl
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from adapters.errors import InvalidRequest
 from adapters.ollama.names import canonical
 from adapters.options import KNOWN, RETIRED, check_keep_alive, check_option
+from adapters.types import KeepAlive
 from gateway.config.settings import HostSettings, KeySettings, ModelSettings, Settings
 from gateway.config.source import Path
+from gateway.hop.origin import Origin, parse_origin
+from gateway.hop.request import RequestEncoder
 
 Finding = tuple[Path, str, str]
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<name>[^\[\]:]*)):(?P<port>[0-9]{1,5})")
 _PRINTABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -23,20 +28,14 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 def check(settings: Settings) -> Iterator[Finding]:
     """Yield (path, what is wrong, what to do) for everything that is wrong."""
     yield from _check_listen(settings)
+    if not settings.hosts and not settings.demo:
+        yield ("hosts",), "is empty, and `demo` is false: no host is left", "Add a host, or write `demo: true`."
     yield from _check_hosts(settings.hosts)
     yield from _check_models(settings.models)
     yield from _check_keys(settings.keys)
     if settings.auth == "none" and settings.keys:
         yield ("auth",), "is none, but there are keys", "Remove the keys, or remove `auth: none` so that they count."
-    for name in ("probe_interval", "receive_timeout", "max_body"):
-        if getattr(settings, name) <= 0:
-            yield (name,), "must be more than 0", ""
-    if settings.grace < 0:
-        yield ("grace",), "must not be negative", ""
-    for name in settings.timeouts.__struct_fields__:
-        value = getattr(settings.timeouts, name)
-        if value is not None and value <= 0:
-            yield ("timeouts", name), "must be more than 0", "For no limit, write null."
+    yield from _check_numbers(settings)
 
 
 def address(listen: str) -> tuple[str, int]:
@@ -45,13 +44,13 @@ def address(listen: str) -> tuple[str, int]:
     Raises:
         ValueError: It is none of these.
     """
-    host, colon, port = listen.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
+    found = _LISTEN.fullmatch(listen)
+    if found is None or int(found["port"]) > 65535:
         raise ValueError(listen)
-    host = host.removeprefix("[").removesuffix("]")
-    if ":" in host:
-        ipaddress.IPv6Address(host)
-    return host or "0.0.0.0", int(port)
+    if found["ipv6"]:
+        return str(ipaddress.IPv6Address(found["ipv6"])), int(found["port"])
+    found["name"].encode("idna")  # what cannot be looked up is a UnicodeError
+    return found["name"] or "0.0.0.0", int(found["port"])
 
 
 def is_loopback(host: str) -> bool:
@@ -80,22 +79,40 @@ def _check_listen(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _check_numbers(settings: Settings) -> Iterator[Finding]:
+    if not math.isfinite(settings.grace) or settings.grace < 0:
+        yield ("grace",), "must be a number of seconds, 0 or more", ""
+    for name in ("probe_interval", "receive_timeout", "max_body"):
+        if not 0 < getattr(settings, name) < math.inf:
+            yield (name,), "must be a number above 0", ""
+    for name in settings.timeouts.__struct_fields__:
+        value = getattr(settings.timeouts, name)
+        if value is not None and not 0 < value < math.inf:
+            yield ("timeouts", name), "must be a number above 0", "For no limit, write null."
+
+
 def _check_hosts(hosts: tuple[HostSettings, ...]) -> Iterator[Finding]:
     labels: dict[str, int] = {"demo": -1}
+    places: dict[tuple[str, str, int, str], int] = {}
     for index, host in enumerate(hosts):
         at = ("hosts", index)
         try:
-            url = urlsplit(host.url)
-            good = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-        except ValueError:
-            good = False
-        if not good or not _PRINTABLE.fullmatch(host.url) or " " in host.url:
-            yield (*at, "url"), f"{host.url!r} is not an address of a host", "Write it as http://gpu-2.lan:11434."
+            origin = parse_origin(host.url)
+        except ValueError as error:
+            yield (*at, "url"), _as_part(error), "Write it as http://gpu-2.lan:11434."
             continue
-        if url.query or url.fragment:
-            yield (*at, "url"), "must end with the path", ""
         if host.parallel < 1:
             yield (*at, "parallel"), "must be at least 1", ""
+        yield from _check_headers(at, host, origin)
+        yield from _check_ca(at, host, origin)
+        same = places.setdefault((origin.scheme, origin.name, origin.port, origin.prefix), index)
+        if same != index:
+            yield (
+                (*at, "url"),
+                f"is the same host as hosts[{same}]",
+                "Keep one of them, with the `parallel` of the host.",
+            )
+            continue
         if not re.fullmatch(r"[\x21-\x7e]{1,64}", host.label):
             yield (*at, "name"), "must be 1 to 64 visible ASCII characters", ""
         elif host.label in labels:
@@ -103,44 +120,94 @@ def _check_hosts(hosts: tuple[HostSettings, ...]) -> Iterator[Finding]:
             whose = f"hosts[{other}]" if other >= 0 else "the demo host"
             yield (*at, "name"), f"{host.label!r} is already the name of {whose}", "Give each host a name of its own."
         labels.setdefault(host.label, index)
-        for name, value in host.headers.items():
-            if not _TOKEN.fullmatch(name) or not _PRINTABLE.fullmatch(value):
-                yield (*at, "headers", name), "is not a header that can be sent", ""
+
+
+def _check_headers(at: Path, host: HostSettings, origin: Origin) -> Iterator[Finding]:
+    for name, value in host.headers.items():
+        here = (*at, "headers", name)
+        if not _PRINTABLE.fullmatch(value):
+            yield here, "has a character that headers do not have", ""
+            continue
+        try:
+            RequestEncoder(origin, [(name.encode(), value.encode("latin-1"))])
+        except ValueError as error:
+            yield here, _as_part(error), ""
+
+
+def _check_ca(at: Path, host: HostSettings, origin: Origin) -> Iterator[Finding]:
+    here = (*at, "ca")
+    if host.ca is None:
+        return
+    if origin.scheme != "https":
+        yield here, "has no effect without TLS", "Begin the url with https://, or remove `ca`."
+        return
+    try:
+        ssl.create_default_context(cafile=host.ca)
+    except ssl.SSLError:
+        yield here, f"{host.ca!r} has no certificate that can be read", "Give a file in the PEM format."
+    except (OSError, ValueError) as error:
+        yield here, f"{host.ca!r} cannot be read: {getattr(error, 'strerror', None) or error}", ""
+
+
+def _as_part(error: ValueError) -> str:
+    """Return the words of an error as they follow the path of a setting."""
+    text = str(error).rstrip(".")
+    return text[0].lower() + text[1:]
 
 
 def _check_models(models: dict[str, ModelSettings]) -> Iterator[Finding]:
-    owners = {canonical(name): name for name in models}
+    owners: dict[str, str] = {}
+    for name in models:
+        owner = owners.setdefault(canonical(name), name)
+        if owner != name:
+            yield ("models", name), f"means the same model as {owner}", "Keep one of them."
     for name, model in models.items():
         at = ("models", name)
+        if not name.strip():
+            yield at, "must not be empty", "Write the name of a model, as in `ollama list`."
         for option, value in model.options.items():
-            here = (*at, "options", option)
-            if option == "stop":
-                if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-                    yield here, "must be a list of texts", ""
-            elif option in RETIRED:
-                yield here, "is no longer an option of Ollama", "Remove it."
-            elif option not in KNOWN:
-                yield here, "is not an option of Ollama", f"Known: {', '.join(sorted(KNOWN))}, stop."
-            else:
-                yield from _try(here, lambda o=option, v=value: check_option(o, v, o))
+            yield from _check_option((*at, "options", option), option, value)
         if model.keep_alive is not None:
-            yield from _try((*at, "keep_alive"), lambda v=model.keep_alive: check_keep_alive(v, "keep_alive"))
+            yield from _check_keep_alive((*at, "keep_alive"), model.keep_alive)
         for index, alias in enumerate(model.aliases):
+            here = (*at, "aliases", index)
             owner = owners.setdefault(canonical(alias), name)
-            if owner != name or canonical(alias) == canonical(name):
-                yield (*at, "aliases", index), f"{alias!r} already names {owner}", "A name can mean one model only."
+            if not alias.strip():
+                yield here, "must not be empty", ""
+            elif owner != name or canonical(alias) == canonical(name):
+                yield here, f"{alias!r} already names {owner}", "A name can mean one model only."
 
 
-def _try(path: Path, check_value: object) -> Iterator[Finding]:
-    assert callable(check_value)
+def _check_option(here: Path, option: str, value: object) -> Iterator[Finding]:
+    if option == "stop":
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            yield here, "must be a list of texts", ""
+    elif option in RETIRED:
+        yield here, "is no longer an option of Ollama", "Remove it."
+    elif option not in KNOWN:
+        yield here, "is not an option of Ollama", f"Known: {', '.join(sorted(KNOWN))}, stop."
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield here, "must be a finite number", ""
+    else:
+        try:
+            check_option(option, value, option)
+        except InvalidRequest as error:
+            yield here, error.message.rstrip("."), ""
+
+
+def _check_keep_alive(here: Path, value: KeepAlive) -> Iterator[Finding]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield here, "must be a finite number", "For ever is -1."
+        return
     try:
-        check_value()
+        check_keep_alive(value, "keep_alive")
     except InvalidRequest as error:
-        yield path, error.message.rstrip("."), ""
+        yield here, error.message.rstrip("."), ""
 
 
 def _check_keys(keys: tuple[KeySettings, ...]) -> Iterator[Finding]:
     names: set[str] = set()
+    owners: dict[str, str] = {}
     for index, key in enumerate(keys):
         at = ("keys", index)
         if not re.fullmatch(r"[\x21-\x7e]{1,64}", key.name):
@@ -158,3 +225,7 @@ def _check_keys(keys: tuple[KeySettings, ...]) -> Iterator[Finding]:
             yield (*at, "secret"), "must be 8 to 512 visible ASCII characters", "Make one with `openssl rand -hex 24`."
         if key.sha256 and not _SHA256.fullmatch(key.sha256):
             yield (*at, "sha256"), "must be 64 hexadecimal digits", 'Make it with `printf %s "$KEY" | sha256sum`.'
+        digest = key.sha256.lower() or hashlib.sha256(key.secret.encode("utf-8", "surrogateescape")).hexdigest()
+        owner = owners.setdefault(digest, key.name)
+        if (key.secret or key.sha256) and owner != key.name:
+            yield at, f"is the same key as that of {owner!r}", "Give each name a key of its own."

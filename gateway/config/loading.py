@@ -25,6 +25,14 @@ LISTS: dict[str, type[Any]] = {"hosts": HostSettings, "keys": KeySettings}
 TABLES: dict[str, type[Any]] = {"models": ModelSettings}
 GROUPS: dict[str, type[Any]] = {"timeouts": Timeouts}
 
+_TEXTS: frozenset[Path] = frozenset(
+    (name,) for name in Settings.__struct_fields__ if isinstance(getattr(Settings(), name), str)
+)
+"""Settings whose variables are taken as they are: as YAML, `[::1]:11435` would be a list."""
+
+_KUBERNETES = re.compile(r"(_SERVICE_HOST|_SERVICE_PORT(_.+)?|_PORT_[0-9]+_(TCP|UDP|SCTP)(_ADDR|_PORT|_PROTO)?)$")
+"""How the variables end that Kubernetes gives to every container for a Service called `ollama-gateway`."""
+
 _PATH = re.compile(r" - at `\$(?P<path>.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`")
 
@@ -54,7 +62,7 @@ def load(file: FilePath | None, environ: Mapping[str, str]) -> Settings:
         loading.read_file(Source(str(file), text, environ))
     loading.read_environment(environ)
     if "hosts" not in loading.values and environ.get("OLLAMA_HOST"):
-        loading.values["hosts"] = (HostSettings(url=_ollama_host(environ["OLLAMA_HOST"])),)
+        loading.read_ollama_host(environ["OLLAMA_HOST"])
     if loading.problems:
         raise ConfigError(loading.problems)
     settings = Settings(**loading.values)
@@ -74,11 +82,14 @@ class _Loading:
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.problems: list[Problem] = []
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[Path, Source] = {}
         self._defaults = Source("the defaults", "", {})
 
     def source_of(self, path: Path) -> Source:
-        return self._sources.get(str(path[0]) if path else "", self._defaults)
+        """Return where a setting, or the nearest one around it, comes from."""
+        while path and path not in self._sources:
+            path = path[:-1]
+        return self._sources.get(path, self._defaults)
 
     def read_file(self, source: Source) -> None:
         self.problems += source.problems
@@ -101,29 +112,45 @@ class _Loading:
             if not name.startswith(PREFIX) or name == PREFIX + "CONFIG":
                 continue
             if name not in known:
+                if _is_kubernetes(name, environ[name]):
+                    continue
                 close = difflib.get_close_matches(name.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in known], 1)
                 hint = f"Did you mean {PREFIX}{close[0]}?" if close else ""
                 self.problems.append(Problem(source=name, message="no setting has this variable", hint=hint))
                 continue
-            source = Source(name, environ[name], environ)
+            source = Source(name, environ[name], environ, literal=known[name] in _TEXTS)
             self.problems += source.problems
             match known[name]:
                 case (str(group), str(part)):
-                    merged = msgspec.to_builtins(self.values.get(group, GROUPS[group]()))
-                    self._read(source, group, {**merged, part: source.value})
+                    self._read_part(source, group, part)
                 case (str(setting),):
                     self._read(source, setting, source.value)
 
+    def read_ollama_host(self, value: str) -> None:
+        self._sources["hosts",] = Source("OLLAMA_HOST", value, {}, literal=True)
+        self.values["hosts"] = (HostSettings(url=_ollama_host(value)),)
+
+    def _read_part(self, source: Source, group: str, part: str) -> None:
+        """Convert one value of a group; the others stay what they are."""
+        kind = GROUPS[group]
+        self._sources[group, part] = source
+        value = self._convert(source, (group, part), source.value, get_type_hints(kind)[part])
+        # A group that could not be read is None, and its problem is told already.
+        self.values[group] = msgspec.structs.replace(self.values.get(group) or kind(), **{part: value})
+
     def _read(self, source: Source, name: str, value: Any) -> None:
         """Convert the value of one setting, each entry of a list or table on its own, so that every path is exact."""
-        self._sources[name] = source
+        self._sources[name,] = source
         if name in LISTS and isinstance(value, list):
             kind = LISTS[name]
             parts = [self._convert(source, (name, index), item, kind) for index, item in enumerate(value)]
             self.values[name] = tuple(part for part in parts if part is not None)
         elif name in TABLES and isinstance(value, dict):
             kind = TABLES[name]
-            items = {key: self._convert(source, (name, key), item or {}, kind) for key, item in value.items()}
+            items = {
+                key: self._convert(source, (name, key), {} if item is None else item, kind)
+                for key, item in value.items()
+            }
             self.values[name] = {key: item for key, item in items.items() if item is not None}
         else:
             self.values[name] = self._convert(source, (name,), value, get_type_hints(Settings)[name])
@@ -160,6 +187,12 @@ def _steps(path: str) -> Iterator[str | int]:
         yield name or int(index)
 
 
+def _is_kubernetes(name: str, value: str) -> bool:
+    """Tell whether Kubernetes set a variable. `_PORT` alone could be someone's mistake; its own is a URL."""
+    end = name.removeprefix(PREFIX.removesuffix("_"))
+    return bool(_KUBERNETES.search(end)) or (end.endswith("_PORT") and "://" in value)
+
+
 def _did_you_mean(name: str, kind: Any) -> str:
     fields = next((k.__struct_fields__ for k in (kind, *get_args(kind)) if hasattr(k, "__struct_fields__")), ())
     close = difflib.get_close_matches(name, fields, 1)
@@ -170,6 +203,8 @@ def _ollama_host(value: str) -> str:
     """Return the URL that `OLLAMA_HOST` means: scheme and port may be missing, and 0.0.0.0 is this machine."""
     scheme, _, rest = value.strip().rpartition("://")
     address, slash, path = rest.partition("/")
+    if address.count(":") > 1 and not {"[", "@"} & set(address):
+        address = f"[{address}]"  # IPv6 without a port, which Ollama takes as it is
     host, colon, port = address.rpartition(":") if not address.endswith("]") else (address, "", "")
     if not colon:
         host, port = address, ""

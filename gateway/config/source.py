@@ -12,29 +12,39 @@ from gateway.config.problems import Problem
 
 Path = tuple[str | int, ...]
 
+_TEXT = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Source:
     """One text with its values.
 
-    Attributes:
+    Args:
         name: The file, or the environment variable, that it comes from.
+        text: What stands there.
+        environ: What `${NAME}` stands for.
+        literal: Whether the text is a value itself, instead of YAML.
+
+    Attributes:
+        name: As given.
         value: What it says: dicts, lists and scalars.
         problems: What is wrong with the text itself.
     """
 
-    def __init__(self, name: str, text: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, name: str, text: str, environ: Mapping[str, str], *, literal: bool = False) -> None:
         self.name = name
-        self.value: Any = None
         self.problems: list[Problem] = []
         self._lines: dict[Path, int] = {}
+        self.value: Any = self._expand(text, (), environ) if literal else self._parse(text, environ)
+
+    def _parse(self, text: str, environ: Mapping[str, str]) -> Any:
         loader = yaml.SafeLoader(text)
         try:
             node = loader.get_single_node()
             if node is not None:
                 self._walk(node, ())
-                self.value = self._expand(loader.construct_document(node), (), environ)
+                return self._expand(loader.construct_document(node), (), environ)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             self._problem(mark.line + 1 if mark else None, "", f"not valid YAML: {error.problem or error}")
@@ -42,6 +52,7 @@ class Source:
             self._problem(None, "", f"not valid YAML: {error}")
         finally:
             loader.dispose()
+        return None
 
     def line(self, path: Path) -> int | None:
         """Return the line of a key or list entry, or of the nearest one around it."""
@@ -53,6 +64,11 @@ class Source:
         self.problems.append(Problem(source=self.name, line=line, key=key, message=message))
 
     def _walk(self, node: yaml.Node, path: Path) -> None:
+        """Remember where everything stands; names become the texts that they are written as: `3.2`, `yes`."""
+        if isinstance(node, yaml.MappingNode):
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                    key.tag = _TEXT
         for key, mark, child in _children(node):
             here = (*path, key)
             if here in self._lines:

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PREFIX = re.compile(r"(/[!-~]*)?")
+_DROPPED = re.compile(r"^ |[\x00-\x1f\x7f]").search
+"""Characters that `urlsplit` would drop without a word."""
 
 
 class Origin(Struct, frozen=True):
@@ -45,11 +47,14 @@ def parse_origin(url: str) -> Origin:
     Raises:
         ValueError: The URL cannot be a host's; the message says why, without the password.
     """
+    if _DROPPED(url):
+        raise ValueError("The URL of a host has a space before it, or a control character in it.")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as exc:
-        raise ValueError(f"The URL of a host is malformed: {exc}.") from exc
+        # Python's own words can quote a part of the password.
+        raise ValueError("The URL of a host is malformed: its name or its port cannot be read.") from exc
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("The URL of a host must begin with http:// or https://.")
     if port == 0:
@@ -76,7 +81,10 @@ def _parse_name(parts: SplitResult) -> tuple[str, str]:
     if not name:
         raise ValueError("The URL of a host must name the host after its scheme.")
     if ":" in name:
-        address = IPv6Address(name.replace("%25", "%", 1))
+        try:
+            address = IPv6Address(name.replace("%25", "%", 1))
+        except ValueError as exc:
+            raise ValueError(f"The URL of a host has an IPv6 address that is malformed: {exc}.") from exc
         # A zone is this machine's business (RFC 6874): the resolver needs it, the host must not see it.
         return str(address), f"[{str(address).partition('%')[0]}]"
     try:
