@@ -45,9 +45,10 @@ def _serve(options: argparse.Namespace) -> int:
     allow_many_connections()
     try:
         gateway = Gateway(settings, Simulator(parallel=16, token_seconds=0.015) if settings.demo else None)
-    except OSError as error:
-        print(f"A file of certificates (`ca`) cannot be used: {error}", file=sys.stderr)
-        return USAGE
+    except (OSError, ValueError) as error:
+        hint = "The simulated host needs a port of its own; `demo: false` does without it." if settings.demo else ""
+        print(f"The gateway cannot be set up: {str(error).rstrip('.')}. {hint}".rstrip(), file=sys.stderr)
+        return FAILURE
     try:
         listener = bind(*address(settings.listen))
     except OSError as error:
@@ -121,6 +122,12 @@ def _count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 0 to 65535")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "ollama-gateway", description="One OpenAI-compatible address in front of one or many Ollama hosts."
@@ -143,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_simulate(command: argparse.ArgumentParser) -> None:
     command.description = "Answer as an Ollama host does, without a model: to test your own code."
     command.formatter_class = argparse.ArgumentDefaultsHelpFormatter
-    command.add_argument("--port", type=int, default=11434, help="where to listen on 127.0.0.1; 0 chooses one")
+    command.add_argument("--port", type=_port, default=11434, help="where to listen on 127.0.0.1; 0 chooses one")
     command.add_argument("--model", default="demo", metavar="NAME[,NAME…]", help="the models that it has")
     command.add_argument("--ollama-version", default="0.33.0", help="the version that it plays")
     command.add_argument("--parallel", type=int, default=4, help="requests that a model answers at once")

@@ -221,11 +221,12 @@ def _check_keys(keys: tuple[KeySettings, ...]) -> Iterator[Finding]:
                 "needs either `secret` or `sha256`",
                 "A secret is best kept in the environment: `secret: ${ALICE_KEY}`.",
             )
-        if key.secret and not re.fullmatch(r"[\x21-\x7e]{8,512}", key.secret):
+        elif key.secret and not re.fullmatch(r"[\x21-\x7e]{8,512}", key.secret):
             yield (*at, "secret"), "must be 8 to 512 visible ASCII characters", "Make one with `openssl rand -hex 24`."
-        if key.sha256 and not _SHA256.fullmatch(key.sha256):
+        elif key.sha256 and not _SHA256.fullmatch(key.sha256):
             yield (*at, "sha256"), "must be 64 hexadecimal digits", 'Make it with `printf %s "$KEY" | sha256sum`.'
-        digest = key.sha256.lower() or hashlib.sha256(key.secret.encode("utf-8", "surrogateescape")).hexdigest()
-        owner = owners.setdefault(digest, key.name)
-        if (key.secret or key.sha256) and owner != key.name:
-            yield at, f"is the same key as that of {owner!r}", "Give each name a key of its own."
+        else:
+            digest = key.sha256.lower() or hashlib.sha256(key.secret.encode()).hexdigest()
+            owner = owners.setdefault(digest, key.name)
+            if owner != key.name:
+                yield at, f"is the same key as that of {owner}", "Give each name a key of its own."

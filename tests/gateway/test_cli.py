@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from gateway.cli import main
-from gateway.simulator import FAULTS
+from gateway.simulator import FAULTS, Simulator
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -96,6 +96,15 @@ def test_a_port_of_the_simulator_that_is_taken(taken, capsys):
     assert "choose another port with --port" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("port", ["x", "-1", "65536"])
+def test_a_port_of_the_simulator_that_is_none(port, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["simulate", f"--port={port}"])
+
+    assert caught.value.code == 2
+    assert f"--port: {port!r} is not a port: write a number from 0 to 65535" in capsys.readouterr().err
+
+
 def test_a_name_of_a_simulated_model_that_is_none(capsys):
     assert main(["simulate", "--model", "a b//"]) == 2
     assert capsys.readouterr().err.startswith("--model: ")
@@ -109,13 +118,27 @@ def test_an_address_that_is_not_this_machines(capsys, monkeypatch):
     assert "This machine does not have that address." in capsys.readouterr().err
 
 
-def test_certificates_that_cannot_be_read(capsys, monkeypatch):
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_certificates_that_cannot_be_read(command, capsys, monkeypatch):
     monkeypatch.setenv("OLLAMA_GATEWAY_LISTEN", "127.0.0.1:0")
     monkeypatch.setenv("OLLAMA_GATEWAY_HOSTS", "[{url: 'https://box', ca: /nowhere.pem}]")
     monkeypatch.setenv("OLLAMA_GATEWAY_DEMO", "false")
 
-    assert main(["serve"]) == 2
-    assert capsys.readouterr().err.startswith("A file of certificates (`ca`) cannot be used: ")
+    assert main([command]) == 2
+    assert capsys.readouterr().err == (
+        "OLLAMA_GATEWAY_HOSTS: hosts[0].ca: '/nowhere.pem' cannot be read: No such file or directory\n"
+    )
+
+
+def test_a_demo_host_that_cannot_listen_is_not_blamed_on_anything_else(capsys, monkeypatch):
+    monkeypatch.setenv("OLLAMA_GATEWAY_LISTEN", "127.0.0.1:0")
+    monkeypatch.setattr("gateway.cli.Simulator", lambda **given: Simulator(host="192.0.2.1", **given))
+
+    assert main(["serve"]) == 1
+    assert capsys.readouterr().err == (
+        "The gateway cannot be set up: [Errno 99] Cannot assign requested address. "
+        "The simulated host needs a port of its own; `demo: false` does without it.\n"
+    )
 
 
 def test_checking_a_good_file(capsys):

@@ -1,31 +1,19 @@
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
+import trustme
 import yaml
 
-from gateway.config import ConfigError, HostSettings, KeySettings, ModelSettings, Settings, Timeouts, load
-from gateway.config.loading import variables
+from adapters.options import KNOWN
+from gateway.config import HostSettings, KeySettings, ModelSettings, Settings, Timeouts, load
+from tests.gateway.config.problems import WRITE_URL, problems
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write(text: str) -> Path:
-        file: Path = tmp_path / "config.yaml"
-        file.write_text(text)
-        return file
-
-    return write
-
-
-def problems(file: Path | None, environ: dict[str, str] | None = None) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        load(file, environ or {})
-    return [str(problem).replace(str(file), "FILE") for problem in caught.value.problems]
 
 
 def test_nothing_is_required():
@@ -55,6 +43,10 @@ def test_the_shipped_file_shows_every_key_of_what_is_empty_in_it(table, kind):
     comments = text[: text.index(f"\n{table}:")].rpartition("\n\n")[2]
 
     assert [name for name in kind.__struct_fields__ if f"{name}:" not in comments] == []
+
+
+def test_the_shipped_file_has_no_key_that_works_when_its_sample_is_uncommented():
+    assert re.findall(r"[0-9a-fA-F]{64}", (ROOT / "config.yaml").read_text()) == []
 
 
 def test_the_whole_of_a_file(write):
@@ -135,6 +127,13 @@ MISTAKES = [
         "listen: 127.0.0.1:70000",
         "FILE:1: listen: '127.0.0.1:70000' is not an address and a port. Write 127.0.0.1:11435 or 0.0.0.0:11435.",
     ),
+    *(
+        (
+            f"listen: '{listen}'",
+            f"FILE:1: listen: '{listen}' is not an address and a port. Write 127.0.0.1:11435 or 0.0.0.0:11435.",
+        )
+        for listen in ("[::1:1", "::1]:1", "::1:1", "[zz]:1", "[]:1", "a..b:1", "127.0.0.1:")
+    ),
     (
         "listen: 0.0.0.0:80",
         "FILE:1: listen: 0.0.0.0:80 can be reached from other machines, and no key protects it. "
@@ -142,14 +141,49 @@ MISTAKES = [
     ),
     (
         "hosts:\n  - url: gpu-2.lan:11434",
-        "FILE:2: hosts[0].url: 'gpu-2.lan:11434' is not an address of a host. Write it as http://gpu-2.lan:11434.",
+        f"FILE:2: hosts[0].url: the URL of a host must begin with http:// or https://. {WRITE_URL}",
     ),
-    ("hosts:\n  - url: http://a/?x=1", "FILE:2: hosts[0].url: must end with the path"),
+    (
+        "hosts:\n  - url: http://a/?x=1",
+        f"FILE:2: hosts[0].url: the URL of a host must end with its path: a query or a fragment has no meaning there. {WRITE_URL}",
+    ),
+    (
+        "hosts:\n  - url: 'http://h:1#'",
+        f"FILE:2: hosts[0].url: the URL of a host must end with its path: a query or a fragment has no meaning there. {WRITE_URL}",
+    ),
+    (
+        "hosts:\n  - url: http://ex!ample",
+        f"FILE:2: hosts[0].url: the URL of a host has a name with a character that names do not have. {WRITE_URL}",
+    ),
+    (
+        "hosts:\n  - url: http://h%41",
+        f"FILE:2: hosts[0].url: the URL of a host has a name with a character that names do not have. {WRITE_URL}",
+    ),
+    (
+        "hosts:\n  - url: http://h/é",
+        f"FILE:2: hosts[0].url: the path in the URL of a host has a character that must be percent-encoded. {WRITE_URL}",
+    ),
+    (
+        "hosts:\n  - url: http://me:s3/cr3t@h",
+        f"FILE:2: hosts[0].url: the URL of a host is malformed: its name or its port cannot be read. {WRITE_URL}",
+    ),
+    (
+        'hosts:\n  - url: "http://a\\n"',
+        f"FILE:2: hosts[0].url: the URL of a host has a space before it, or a control character in it. {WRITE_URL}",
+    ),
+    (
+        "hosts:\n  - url: http://a\n  - {url: http://b, name: a}",
+        "FILE:3: hosts[1].name: 'a' is already the name of hosts[0]. Give each host a name of its own.",
+    ),
+    (
+        "hosts: []\ndemo: false",
+        "FILE:1: hosts: is empty, and `demo` is false: no host is left. Add a host, or write `demo: true`.",
+    ),
     ("hosts:\n  - url: http://a\n    parallel: 0", "FILE:3: hosts[0].parallel: must be at least 1"),
     ("hosts:\n  - {url: http://a, name: a b}", "FILE:2: hosts[0].name: must be 1 to 64 visible ASCII characters"),
     (
-        "hosts:\n  - url: http://a\n  - url: http://a",
-        "FILE:3: hosts[1].name: 'a' is already the name of hosts[0]. Give each host a name of its own.",
+        "hosts:\n  - url: http://a/x\n  - {url: 'HTTP://me:pw@A:80/x/', name: b}",
+        "FILE:3: hosts[1].url: is the same host as hosts[0]. Keep one of them, with the `parallel` of the host.",
     ),
     (
         "hosts:\n  - {url: http://a, name: demo}",
@@ -157,11 +191,52 @@ MISTAKES = [
     ),
     (
         'hosts:\n  - url: http://a\n    headers: {X: "a\\nb"}',
-        "FILE:3: hosts[0].headers.X: is not a header that can be sent",
+        "FILE:3: hosts[0].headers.X: has a character that headers do not have",
+    ),
+    (
+        "hosts:\n  - url: http://a\n    headers: {X: €}",
+        "FILE:3: hosts[0].headers.X: has a character that headers do not have",
+    ),
+    *(
+        (
+            f"hosts:\n  - url: http://a\n    headers:\n      {name}: x",
+            f"FILE:4: hosts[0].headers.{name}: the header '{name.lower()}' cannot be sent to a host",
+        )
+        for name in ("Host", "Content-Length", "Connection", "TE", "Transfer-Encoding", "a b")
+    ),
+    (
+        "hosts:\n  - url: http://me:pw@a\n    headers: {X: y, Authorization: z}",
+        "FILE:3: hosts[0].headers.Authorization: a host must not have both a password in its URL and an Authorization header",
+    ),
+    (
+        "hosts:\n  - url: https://a\n    ca: /nowhere.pem",
+        "FILE:3: hosts[0].ca: '/nowhere.pem' cannot be read: No such file or directory",
+    ),
+    (
+        f"hosts:\n  - url: https://a\n    ca: {__file__}",
+        f"FILE:3: hosts[0].ca: {__file__!r} has no certificate that can be read. Give a file in the PEM format.",
+    ),
+    (
+        "hosts:\n  - url: http://a\n    ca: /nowhere.pem",
+        "FILE:3: hosts[0].ca: has no effect without TLS. Begin the url with https://, or remove `ca`.",
     ),
     (
         "models:\n  a: {options: {num_ctx: big}}",
         "FILE:2: models.a.options.num_ctx: num_ctx must be an integer",
+    ),
+    ("models:\n  a: {options: {top_p: .nan}}", "FILE:2: models.a.options.top_p: must be a finite number"),
+    ("models:\n  a: {keep_alive: .nan}", "FILE:2: models.a.keep_alive: must be a finite number. For ever is -1."),
+    (
+        "models:\n  7: {options: {8: 9}}",
+        f"FILE:2: models.7.options.8: is not an option of Ollama. Known: {', '.join(sorted(KNOWN))}, stop.",
+    ),
+    ("models:\n  a: false", "FILE:2: models.a: expected `object`, got `bool`"),
+    ("models:\n  a: 0", "FILE:2: models.a: expected `object`, got `int`"),
+    ("models:\n  '': {}", "FILE:2: models.: must not be empty. Write the name of a model, as in `ollama list`."),
+    ("models:\n  a: {aliases: ['']}", "FILE:2: models.a.aliases[0]: must not be empty"),
+    (
+        "models:\n  llama3.2: {}\n  Llama3.2:latest: {}",
+        "FILE:3: models.Llama3.2:latest: means the same model as llama3.2. Keep one of them.",
     ),
     (
         "models:\n  a: {options: {tfs_z: 1}}",
@@ -195,16 +270,31 @@ MISTAKES = [
         'FILE:2: keys[0].sha256: must be 64 hexadecimal digits. Make it with `printf %s "$KEY" | sha256sum`.',
     ),
     (
+        f"keys:\n  - {{name: a, secret: x2345678}}\n  - name: b\n    sha256: {hashlib.sha256(b'x2345678').hexdigest().upper()}",
+        "FILE:3: keys[1]: is the same key as that of a. Give each name a key of its own.",
+    ),
+    (
         "auth: none\nkeys:\n  - {name: a, secret: x2345678}",
         "FILE:1: auth: is none, but there are keys. Remove the keys, or remove `auth: none` so that they count.",
     ),
-    ("max_body: 0", "FILE:1: max_body: must be more than 0"),
-    ("grace: -1", "FILE:1: grace: must not be negative"),
-    ("timeouts: {total: 0}", "FILE:1: timeouts.total: must be more than 0. For no limit, write null."),
+    ("max_body: 0", "FILE:1: max_body: must be a number above 0"),
+    *((f"grace: {value}", "FILE:1: grace: must be a number of seconds, 0 or more") for value in ("-1", ".inf", ".nan")),
+    *(
+        (f"{name}: {value}", f"FILE:1: {name}: must be a number above 0")
+        for name in ("probe_interval", "receive_timeout")
+        for value in ("0", ".inf", ".nan")
+    ),
+    *(
+        (
+            f"timeouts: {{total: {value}}}",
+            "FILE:1: timeouts.total: must be a number above 0. For no limit, write null.",
+        )
+        for value in ("0", ".inf", ".nan")
+    ),
 ]
 
 
-@pytest.mark.parametrize(("text", "problem"), MISTAKES, ids=[problem[:60] for _, problem in MISTAKES])
+@pytest.mark.parametrize(("text", "problem"), MISTAKES, ids=[text for text, _ in MISTAKES])
 def test_a_mistake_is_named_with_its_line_its_key_and_what_was_meant(write, text, problem):
     assert problems(write(text)) == [problem]
 
@@ -241,64 +331,28 @@ def test_no_secret_shows_in_a_repr(write):
     assert "t0ken" not in repr(settings)
 
 
-def test_the_environment_wins_over_the_file(write):
-    file = write("listen: 127.0.0.1:1\ntimeouts: {connect: 1, between: 2}\nhosts: [{url: http://a}]")
-    environ = {
-        "OLLAMA_GATEWAY_LISTEN": "127.0.0.1:2",
-        "OLLAMA_GATEWAY_TIMEOUTS_BETWEEN": "3",
-        "OLLAMA_GATEWAY_HOSTS": "[{url: http://b}, {url: http://c}]",
-        "OLLAMA_GATEWAY_CONFIG": "elsewhere",
+def test_names_are_the_texts_that_they_are_written_as(write):
+    file = write("models:\n  7:\n  3.20:\n  yes: &shared {aliases: [x]}\n  other: {<<: *shared, aliases: [y]}")
+
+    assert load(file, {}).models == {
+        "7": ModelSettings(),
+        "3.20": ModelSettings(),
+        "yes": ModelSettings(aliases=("x",)),
+        "other": ModelSettings(aliases=("y",)),
     }
 
-    assert load(file, environ) == Settings(
-        listen="127.0.0.1:2",
-        timeouts=Timeouts(connect=1, between=3),
-        hosts=(HostSettings(url="http://b"), HostSettings(url="http://c")),
-    )
+
+def test_no_host_but_the_demo_is_allowed(write):
+    assert load(write("hosts: []"), {"OLLAMA_HOST": "b"}).hosts == ()
 
 
-def test_every_key_has_a_variable():
-    names = {name for name in variables() if not name.startswith("OLLAMA_GATEWAY_TIMEOUTS_")}
+def test_certificates_of_a_file_that_has_some_are_accepted(tmp_path):
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(str(file))
 
-    assert names == {f"OLLAMA_GATEWAY_{name.upper()}" for name in Settings.__struct_fields__}
-    assert len(variables()) == len(names) + len(Timeouts.__struct_fields__)
+    (host,) = load(None, {"OLLAMA_GATEWAY_HOSTS": f"[{{url: 'HTTPS://box', ca: {file}}}]"}).hosts
 
-
-@pytest.mark.parametrize(
-    ("environ", "problem"),
-    [
-        (
-            {"OLLAMA_GATEWAY_LISTN": "x"},
-            "OLLAMA_GATEWAY_LISTN: no setting has this variable. Did you mean OLLAMA_GATEWAY_LISTEN?",
-        ),
-        ({"OLLAMA_GATEWAY_WHAT_IS_THIS": "x"}, "OLLAMA_GATEWAY_WHAT_IS_THIS: no setting has this variable"),
-        ({"OLLAMA_GATEWAY_GRACE": "x"}, "OLLAMA_GATEWAY_GRACE: grace: expected `float`, got `str`"),
-        ({"OLLAMA_GATEWAY_HOSTS": "[{url: 1}]"}, "OLLAMA_GATEWAY_HOSTS: hosts[0].url: expected `str`, got `int`"),
-    ],
-)
-def test_a_mistake_in_the_environment_is_named(environ, problem):
-    assert problems(None, environ) == [problem]
-
-
-@pytest.mark.parametrize(
-    ("value", "url"),
-    [
-        ("gpu.lan", "http://gpu.lan:11434"),
-        ("gpu.lan:8080", "http://gpu.lan:8080"),
-        ("http://gpu.lan", "http://gpu.lan:80"),
-        ("https://gpu.lan/ollama", "https://gpu.lan:443/ollama"),
-        ("0.0.0.0", "http://127.0.0.1:11434"),
-        (":9999", "http://127.0.0.1:9999"),
-        ("[::]:9999", "http://[::1]:9999"),
-        ("[::1]", "http://[::1]:11434"),
-    ],
-)
-def test_ollama_host_says_where_ollama_is(value, url):
-    assert load(None, {"OLLAMA_HOST": value}).hosts == (HostSettings(url=url),)
-
-
-def test_configured_hosts_win_over_ollama_host(write):
-    assert load(write("hosts: [{url: http://a}]"), {"OLLAMA_HOST": "b"}).hosts == (HostSettings(url="http://a"),)
+    assert host.ca == str(file)
 
 
 def test_settings_are_values():

@@ -48,6 +48,9 @@ def test_url_says_where_a_host_listens(url: str, origin: Origin) -> None:
         ("http://box:0", "port 0"),
         ("http://[::1", "malformed"),
         ("http://[zz]", "malformed"),
+        ("http://[v1.a:b]", "malformed"),
+        (" http://box", "a space before it, or a control character"),
+        ("http://bo\nx", "a space before it, or a control character"),
         ("http://box?x=1", "a query or a fragment"),
         ("http://box/#x", "a query or a fragment"),
         ("http://box/?", "a query or a fragment"),
@@ -67,7 +70,12 @@ def test_url_that_is_no_hosts_is_refused_with_the_reason(url: str, reason: str) 
 def test_password_is_in_no_text() -> None:
     origin = parse_origin("https://me:secret@box/x")
     assert (str(origin), repr(origin)) == ("https://box/x", "Origin(https://box/x)")
-    for url in ("https://me:secret@box/?q", "ftp://me:secret@box", "http://me:secret@box:port"):
+    for url in (
+        "https://me:secret@box/?q",
+        "ftp://me:secret@box",
+        "http://me:secret@box:port",
+        "http://me:secret/@box",
+    ):
         with pytest.raises(ValueError, match="URL of a host") as caught:
             parse_origin(url)
         assert "secret" not in str(caught.value)
