@@ -25,6 +25,12 @@ def chat(**fields) -> bytes:
     return json.dumps({"model": "demo", "messages": HI, **fields}).encode()
 
 
+def content_length(head: bytes) -> int:
+    found = re.search(rb"content-length: (\d+)", head)
+    assert found is not None
+    return int(found[1])
+
+
 BODIES = [
     ("nothing", b"", 400, None),
     ("not JSON", b"hello", 400, None),
@@ -274,7 +280,7 @@ async def test_a_request_that_offers_another_protocol_is_answered_by_this_one(ho
             await writer.drain()
             await asyncio.sleep(0.02)
         first = await reader.readuntil(b"\r\n\r\n")
-        length = int(re.search(rb"content-length: (\d+)", first)[1])
+        length = content_length(first)
         answer = json.loads(await reader.readexactly(length))
         assert await reader.read() == b""
         writer.close()
@@ -298,7 +304,7 @@ async def test_a_large_body_with_the_next_request_behind_it(host):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(sent + b"GET /heal")
         first = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(re.search(rb"content-length: (\d+)", first)[1]))
+        await reader.readexactly(content_length(first))
         writer.write(b"thz HTTP/1.1\r\nhost: localhost\r\n\r\n")
         second = await reader.readuntil(b"\r\n\r\n")
         writer.close()
