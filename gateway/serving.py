@@ -102,9 +102,10 @@ class Protocol(HttpToolsProtocol):
         self._begun = False
         self._unset_keepalive_if_required()
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._go_on(data[upgrade.args[0] :])
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._go_on(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse(InvalidRequest("The request is not valid HTTP/1.1."))
         if self._awaited < 0:

@@ -179,6 +179,11 @@ RAW = [
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         400,
     ),
+    (
+        "a broken chunk after an offer of another protocol",
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        400,
+    ),
     ("endless headers", b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 50_000, 431),
     ("an endless line", b"GET /" + b"x" * 300_000, 431),
 ]
