@@ -227,6 +227,13 @@ class Exchange:
                 else "the host that has it is down"
             )
             return NoHost(f"The model {self.request.model!r} cannot be served now: {many}. Try again later.")
+        unseen = self._fleet.unseen()
+        if unseen:
+            many = f"{unseen} hosts are" if unseen > 1 else "one host is"
+            return NoHost(
+                f"No host that is up has the model {self.request.model!r}; {many} down, and may have it. "
+                "Try again later."
+            )
         return self._catalogue.not_found(self.request.model, self._fleet.names())
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    from uvicorn._types import ASGI3Application
+
     from gateway.app import Gateway
     from gateway.config import Settings
 
@@ -84,6 +86,7 @@ class Protocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._departure = Departure()
+        self._answered: RequestResponseCycle | None = None
         self._closing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -94,6 +97,8 @@ class Protocol(HttpToolsProtocol):
         self._stop_waiting()
         self.resume_writing()
         super().connection_lost(exc)
+        if self._answered is not None:  # uvicorn tells the request that came last, which may still wait for its turn
+            self._answered.disconnected = True
         self._departure.leave()
 
     def data_received(self, data: bytes) -> None:
@@ -109,7 +114,8 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(InvalidRequest("The request is not valid HTTP/1.1."))
         if self._awaited < 0:
-            if self._timer is None and self.cycle.more_body and not self.transport.is_closing():
+            cycle = self._answered
+            if self._timer is None and cycle is not None and cycle.more_body and not self.transport.is_closing():
                 self._wait()  # for the rest of the body
             return
         if self.transport.is_closing():
@@ -143,6 +149,10 @@ class Protocol(HttpToolsProtocol):
         # asks when all is there, and without reading nothing tells that the caller leaves.
         if not self.pipeline:
             self.flow.resume_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
         super().pause_writing()

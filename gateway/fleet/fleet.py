@@ -93,6 +93,10 @@ class Fleet:
         """Return the hosts that had a model when they were last up, and are down."""
         return [host for host in self.hosts.values() if not host.view.up and key in host.view.models]
 
+    def unseen(self) -> int:
+        """Return how many hosts were never up, so that nobody knows what they have."""
+        return sum(not host.view.up and host.view.version is None for host in self.hosts.values())
+
     def enter(self, choice: Candidate, key: str) -> Host:
         """Count a call at the host that was chosen for it."""
         host = self.hosts[choice.host]

@@ -56,6 +56,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._limits = limits
+        self._forsaken = False
         self._on_made = on_made
         self._on_idle = on_idle
         self._on_lost = on_lost
@@ -146,11 +147,21 @@ class Connection(asyncio.Protocol):
             self.abandon(self._answer)
         self._transport.abort()
 
+    def forsake(self) -> None:
+        """Nobody waits for this connection any more: close it, now or when it comes to be."""
+        self._forsaken = True
+        self._watch.stop()
+        if hasattr(self, "_transport"):
+            self._transport.abort()
+
     # What follows is called by the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        if self._forsaken:
+            transport.abort()  # type: ignore[attr-defined]
+            return
         sock = transport.get_extra_info("socket")
         for option in _SOCKET_OPTIONS:
             sock.setsockopt(*option)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ssl as tls
 from collections.abc import AsyncIterable, Sequence
@@ -22,6 +23,7 @@ _DEFAULT_TIMEOUTS = Timeouts()
 _DEFAULT_LIMITS = Limits()
 _CLOSED = "The host is no longer used."
 _NO_DESCRIPTORS = "The gateway has no room for another connection. Try again in a moment."
+_FAREWELL = 1.0  # seconds
 _UNREACHABLE = "A model host cannot be reached."
 
 
@@ -141,7 +143,10 @@ class Hop:
         for connection in tuple(self._open):
             connection.abort()
         if self._open:
-            await self._emptied.wait()
+            # To wait is a courtesy to the event loop's end; nothing may keep the process alive.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FAREWELL):
+                    await self._emptied.wait()
 
     def _take_idle(self) -> Connection | None:
         """Return the idle connection that was used last, if there is one."""
@@ -171,17 +176,21 @@ class Hop:
         return connection
 
     async def _connect_to(self, address: str) -> Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            self._make_connection,
-            address,
-            self._origin.port,
-            ssl=self._tls,
-            server_hostname=None if self._tls is None else self._origin.name.partition("%")[0],
-        )
+        connection = Connection(self._limits, self._open.add, self._on_idle, self._on_lost)
+        try:
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection,
+                address,
+                self._origin.port,
+                ssl=self._tls,
+                server_hostname=None if self._tls is None else self._origin.name.partition("%")[0],
+            )
+        except BaseException:
+            # uvloop closes the socket of a cancelled attempt without telling the protocol that it is lost.
+            connection.forsake()
+            self._on_lost(connection)
+            raise
         return connection
-
-    def _make_connection(self) -> Connection:
-        return Connection(self._limits, self._open.add, self._on_idle, self._on_lost)
 
     def _on_idle(self, connection: Connection) -> None:
         if self._closed or len(self._idle) >= self._limits.max_idle:

@@ -367,3 +367,19 @@ async def test_where_everyone_may_everything_nobody_is_asked_whose_page_it_is(ho
         answer = await gateway.client.get("/v1/models", headers={"host": "llm.example", "origin": "https://x.example"})
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n"]
+)
+async def test_what_is_not_meant_for_it_causes_no_exception_in_the_loop(host, sent):
+    failures = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with running(host) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(sent)
+        answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert failures == []

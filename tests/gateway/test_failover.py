@@ -341,3 +341,13 @@ async def test_a_connection_that_is_reset_as_soon_as_it_is_made(pair):
         first.script(Reset(times=None))
         for _ in range(3):
             assert (await gateway.chat()).status_code == 200
+
+
+async def test_a_host_that_was_never_up_may_have_the_model(pair):
+    first, second = pair
+    await second.kill()
+    async with running(first, second) as gateway:
+        answer = await gateway.chat(model="somewhere")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_host_available")
+    assert "one host is down, and may have it" in answer.json()["error"]["message"]

@@ -147,3 +147,21 @@ async def test_answer_larger_than_its_reader_wants_is_broken_and_ends() -> None:
             await response.body(49)
         await script.left.wait()
         await hop.aclose()
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_call_that_is_cancelled_while_it_connects_leaves_nothing_behind(turns: int) -> None:
+    """uvloop closes the socket of such an attempt without telling the protocol."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        hop = Hop(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        sending = asyncio.create_task(hop.send(GET))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await asyncio.sleep(0.02)
+
+        assert hop.busy == 0
+        async with asyncio.timeout(0.5):
+            await hop.aclose()
