@@ -131,7 +131,7 @@ class _Tally:
 class _Requests(Collector):
     """Counts requests in plain numbers, and makes metrics of them when somebody asks.
 
-    The library's own counters take a lock for each number: 7 µs for a request, against 2 µs.
+    The library's own counters look up labels and take a lock for each number, which each request would pay for.
     """
 
     def __init__(self) -> None:
