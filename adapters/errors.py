@@ -5,6 +5,7 @@
     GatewayError                     status  code
     ├── CallerError                                              the request is at fault
     │   ├── InvalidRequest           400     invalid_value, …    `param` names the field
+    │   ├── LacksCapability          400     unsupported_value
     │   ├── ContextLengthExceeded    400     context_length_exceeded
     │   ├── ToolCallCut              400     tool_call_cut
     │   ├── Unauthorized             401     invalid_api_key
@@ -97,6 +98,20 @@ class CallerError(GatewayError):
 
 class InvalidRequest(CallerError):
     """A field is missing, malformed, out of range or not supported."""
+
+
+class LacksCapability(CallerError):
+    """The model cannot do what is asked of it.
+
+    Attributes:
+        capability: What it lacks, by Ollama's name: `tools`, `vision`, `audio`, `insert`, `embedding`, `completion`.
+    """
+
+    default_code = "unsupported_value"
+
+    def __init__(self, message: str, *, capability: str, param: str) -> None:
+        super().__init__(message, param=param)
+        self.capability = capability
 
 
 class ContextLengthExceeded(CallerError):

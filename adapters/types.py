@@ -44,11 +44,15 @@ class Media(Struct, frozen=True):
 
     Attributes:
         kind: What it is.
-        data: Standard base64, padded, without a `data:` prefix.
+        data: Standard base64, padded, without a `data:` prefix; empty as long as an image is only named by its `url`.
+        url: The http(s) address that an image must be fetched from before the request can be sent; else empty.
+        param: The field that the address came in, for errors.
     """
 
     kind: Literal["image", "audio"]
-    data: str
+    data: str = ""
+    url: str = ""
+    param: str = ""
 
 
 class ToolCall(Struct, frozen=True, kw_only=True):
@@ -97,58 +101,121 @@ class Tool(Struct, frozen=True, kw_only=True):
         name: The function's name.
         description: What it does, for the model to read.
         parameters: A JSON Schema of its arguments, as the caller wrote it; None when the caller gave none.
+        strict: Whether the arguments of a call must follow the schema.
     """
 
     name: str
     description: str = ""
     parameters: Schema | None = None
+    strict: bool = False
 
 
-class ChatRequest(Struct, frozen=True, kw_only=True):
-    """A chat, whatever dialect it was asked in. What the caller did not say is None, or empty.
+class Request(Struct, frozen=True, kw_only=True):
+    """What every request to a model has, in whatever dialect. What the caller did not say is None, or empty.
 
     Attributes:
         model: The model as the caller named it, in a request; the name on the host, in a request to a host.
-        messages: The conversation, oldest first; at least one message.
         stream: Whether the caller wants the answer piece by piece.
-        include_usage: Whether a stream ends with its usage.
-        tools: The functions the model may call.
-        format: `"json"` for any JSON, or a JSON Schema that the answer must follow.
-        think: Whether, or how hard, the model thinks before it answers.
-        think_param: The field by which the caller said so; empty when it did not.
         options: Sampling and load options by the names of `adapters.options`, without `stop`.
-        stop: Texts that end the answer.
-        logprobs: Whether log probabilities of the answer's tokens are wanted.
-        top_logprobs: How many alternatives a token, 0 to 20.
         keep_alive: How long the model stays loaded afterwards: seconds, or a duration such as `"10m"`; negative is for
             ever, 0 unloads it.
-        truncate: Whether a prompt that does not fit loses its oldest messages; False refuses it.
-        shift: Whether generation may slide the context when it is full.
-        render_only: Whether the rendered prompt is wanted instead of an answer (`_debug_render_only`).
+        truncate: Whether a prompt that does not fit is cut; False refuses it.
         user: Who the caller says the end user is, for the log.
-        metadata: The caller's own notes, given back with the answer.
         ignored: Paths of fields that were accepted and have no effect.
     """
 
     model: str
-    messages: tuple[Message, ...]
     stream: bool = False
-    include_usage: bool = False
-    tools: tuple[Tool, ...] = ()
+    options: dict[str, Any] = {}
+    keep_alive: KeepAlive | None = None
+    truncate: bool | None = None
+    user: str | None = None
+    ignored: tuple[str, ...] = ()
+
+
+class TextRequest(Request, frozen=True, kw_only=True):
+    """A request whose answer is text.
+
+    Attributes:
+        format: `"json"` for any JSON, or a JSON Schema that the answer must follow.
+        think: Whether, or how hard, the model thinks before it answers.
+        think_param: The field by which the caller said so; empty when it did not.
+        stop: Texts that end the answer.
+        logprobs: Whether log probabilities of the answer's tokens are wanted.
+        top_logprobs: How many alternatives a token, 0 to 20.
+        shift: Whether generation may slide the context when it is full.
+        render_only: Whether the rendered prompt is wanted instead of an answer (`_debug_render_only`).
+    """
+
     format: Literal["json"] | Schema | None = None
     think: Think | None = None
     think_param: str = ""
-    options: dict[str, Any] = {}
     stop: tuple[str, ...] = ()
     logprobs: bool = False
     top_logprobs: int | None = None
-    keep_alive: KeepAlive | None = None
-    truncate: bool | None = None
     shift: bool | None = None
     render_only: bool = False
-    user: str | None = None
+
+
+class ChatRequest(TextRequest, frozen=True, kw_only=True):
+    """A chat.
+
+    Attributes:
+        messages: The conversation, oldest first; at least one message.
+        n: How many answers are wanted, each a choice of its own.
+        include_usage: Whether a stream ends with its usage.
+        tools: The functions the model may call; only those that the caller's choice leaves.
+        tool_choice: `auto`: the model may call; `none`: it must not; `required`: it must call at least one tool;
+            `named`: it must call the one tool there is.
+        parallel_tool_calls: Whether an answer may have more than one call.
+        strict_format: Whether an answer that does not follow `format` is wrong.
+        legacy_functions: Whether the caller gave `functions`, and so reads a call in `function_call`.
+        metadata: The caller's own notes, given back with the answer.
+    """
+
+    messages: tuple[Message, ...]
+    n: int = 1
+    include_usage: bool = False
+    tools: tuple[Tool, ...] = ()
+    tool_choice: Literal["auto", "none", "required", "named"] = "auto"
+    parallel_tool_calls: bool = True
+    strict_format: bool = False
+    legacy_functions: bool = False
     metadata: dict[str, str] | None = None
-    ignored: tuple[str, ...] = ()
+
+
+class GenerateRequest(TextRequest, frozen=True, kw_only=True):
+    """A text to go on with, or a gap to fill.
+
+    Attributes:
+        prompt: The text before.
+        suffix: The text after, for a gap between the two; empty for none.
+        raw: Whether the model reads the prompt as it is, without its template.
+        template: A template instead of the model's own.
+        system: A system text instead of the model's own.
+        context: The tokens of an earlier exchange, as a host gave them, to go on from.
+        media: Images.
+    """
+
+    prompt: str
+    suffix: str = ""
+    raw: bool = False
+    template: str | None = None
+    system: str | None = None
+    context: Raw | None = None
+    media: tuple[Media, ...] = ()
+
+
+class EmbedRequest(Request, frozen=True, kw_only=True):
+    """Texts whose vectors are wanted.
+
+    Attributes:
+        inputs: The texts; at least one.
+        dimensions: How long each vector is to be; the model's own length when None.
+    """
+
+    inputs: tuple[str, ...]
+    dimensions: int | None = None
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -198,6 +265,12 @@ class Delta(Struct, frozen=True, kw_only=True):
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
+class Vectors(Struct, frozen=True):
+    """The vectors of an `EmbedRequest`, all of them, in the order of its inputs: each a JSON array of numbers."""
+
+    vectors: tuple[Raw, ...]
+
+
 class Finish(Struct, frozen=True, kw_only=True):
     """The end of an answer.
 
@@ -219,7 +292,7 @@ class Failure(Struct, frozen=True):
     error: GatewayError
 
 
-Event: TypeAlias = Delta | Finish | Failure
+Event: TypeAlias = Delta | Vectors | Finish | Failure
 
 # --- inventory --------------------------------------------------------------------------------------------------------
 
@@ -268,8 +341,10 @@ class Profile(Struct, frozen=True, kw_only=True):
             is too old to say.
         stops: The texts that end an answer by the model's own settings.
         context_length: As in `Model`.
+        embedding_length: How long its vectors are; None when the host does not say.
     """
 
     capabilities: frozenset[str] = frozenset()
     stops: tuple[str, ...] = ()
     context_length: int | None = None
+    embedding_length: int | None = None

@@ -15,7 +15,7 @@ from adapters.errors import GatewayError, HostBroken
 from adapters.framing import DONE, sse
 from adapters.openai.errors import encode_error
 from adapters.openai.usage import ollama_object, usage_object
-from adapters.types import Delta, Event, Finish, TokenLogprob, ToolCall
+from adapters.types import Delta, Event, Failure, Finish, TokenLogprob, ToolCall
 
 _encode = msgspec.json.Encoder().encode
 
@@ -74,7 +74,7 @@ class StreamEncoder:
                     self._add_pieces(chunks, event)
             elif isinstance(event, Finish):
                 self._add_end(chunks, event)
-            else:
+            elif isinstance(event, Failure):
                 chunks.append(self.fail(event.error))
         return b"".join(chunks)
 
@@ -153,7 +153,7 @@ class AnswerEncoder:
                 self._logprobs.extend(_logprobs(event))
             elif isinstance(event, Finish):
                 self._finish = event
-            else:
+            elif isinstance(event, Failure):
                 raise event.error
 
     def encode(self) -> bytes:

@@ -17,7 +17,8 @@ def test_every_value_is_frozen(value: type[Struct]) -> None:
 def test_what_was_not_said_is_none_or_empty() -> None:
     request = ChatRequest(model="m", messages=(Message(role="user"),))
     said = {name for name in request.__struct_fields__ if getattr(request, name) not in (None, (), {}, "", False)}
-    assert said == {"model", "messages"}
+    assert said == {"model", "messages", "n", "tool_choice", "parallel_tool_calls"}
+    assert (request.n, request.tool_choice, request.parallel_tool_calls) == (1, "auto", True)
 
 
 def test_equal_values_are_equal() -> None:
