@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JS := tests/interop/js
+TIKTOKEN := $(VENV)/share/tiktoken/9b5ad71b2ce5302211f9c61530b329a4922fc6a4
 
 .PHONY: help run test check bench lock clean
 
@@ -12,7 +14,7 @@ help: ## show this
 run: $(VENV)/run.stamp ## serve on 127.0.0.1:11435 with config.yaml
 	@exec $(BIN)/ollama-gateway serve --config config.yaml
 
-test: check ## run everything that CI runs
+test: check $(JS)/node_modules/.package-lock.json $(TIKTOKEN) ## run everything that CI runs
 	$(BIN)/coverage erase
 	$(BIN)/coverage run --data-file=.coverage.adapters --source=adapters -m pytest -q tests/adapters
 	$(BIN)/coverage report --data-file=.coverage.adapters --fail-under=100
@@ -31,10 +33,10 @@ lock: $(VENV)/dev.stamp ## lock the newest dependencies that pyproject.toml allo
 	$(BIN)/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra build -o requirements.lock pyproject.toml
 	$(BIN)/uv pip compile -q -U --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+		--extra build --extra tiktoken --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(JS)/node_modules .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 # A stamp is newer than its lock file as long as the environment holds what the lock file says.
 $(VENV)/run.stamp: requirements.lock pyproject.toml
@@ -43,6 +45,21 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml
 
 $(VENV)/dev.stamp: requirements-dev.lock pyproject.toml
 	@$(MAKE) --no-print-directory environment LOCK=requirements-dev.lock STAMP=$@
+
+# What npm itself writes when it has installed everything.
+$(JS)/node_modules/.package-lock.json: $(JS)/package-lock.json | $(VENV)/dev.stamp
+	@echo "Setting up $(@D) from $<"
+	@$(BIN)/npm ci --prefix $(JS) > /dev/null
+
+# The table of cl100k_base, which tiktoken would fetch from elsewhere, is in a package of the registry; nothing else of
+# that package is used.
+$(TIKTOKEN): tests/interop/tiktoken.lock | $(VENV)/dev.stamp
+	@echo "Setting up $(@D) from $<"
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(BIN)/python -m pip download -q --disable-pip-version-check --no-deps --require-hashes -r $< -d $(@D)/package
+	@$(BIN)/python -m zipfile -e $(@D)/package/*.whl $(@D)/package
+	@mv $(@D)/package/llama_index/core/_static/tiktoken_cache/$(@F) $@
+	@rm -rf $(@D)/package
 
 .PHONY: environment
 environment:

@@ -23,6 +23,7 @@
     │   ├── HostRefused              502     upstream_refused
     │   ├── HostBroken               502     upstream_error
     │   ├── RunnerCrashed            502     upstream_error
+    │   ├── SchemaMismatch           502     schema_mismatch
     │   ├── HostTimeout              504     timeout
     │   ├── HostBusy                 503     overloaded
     │   ├── HostLacksModel           404     model_not_found
@@ -235,6 +236,13 @@ class HostBroken(HostError):
 
 class RunnerCrashed(HostError):
     """The host lives, the process that runs the model does not. The request itself may be the reason."""
+
+
+class SchemaMismatch(HostError):
+    """The model's answer does not follow the schema that it must follow, at the second try either."""
+
+    default_code = "schema_mismatch"
+    retryable = False
 
 
 class HostTimeout(HostError):

@@ -190,7 +190,7 @@ class GenerateRequest(TextRequest, frozen=True, kw_only=True):
     Attributes:
         prompt: The text before.
         suffix: The text after, for a gap between the two; empty for none.
-        raw: Whether the model reads the prompt as it is, without its template.
+        raw: Whether the model reads the prompt as it is, without its template; None leaves it to the model's settings.
         template: A template instead of the model's own.
         system: A system text instead of the model's own.
         context: The tokens of an earlier exchange, as a host gave them, to go on from.
@@ -199,7 +199,7 @@ class GenerateRequest(TextRequest, frozen=True, kw_only=True):
 
     prompt: str
     suffix: str = ""
-    raw: bool = False
+    raw: bool | None = None
     template: str | None = None
     system: str | None = None
     context: Raw | None = None

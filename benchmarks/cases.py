@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 
 from msgspec import Struct
 
@@ -17,8 +18,9 @@ SHORT = Script("short", tokens=16)
 FAST = Script("fast", tokens=64)
 PACED = Script("paced", tokens=64, interval=0.02)
 HELD = Script("held", tokens=600, interval=1.0)
+VECTORS = Script("vectors", tokens=1)
 
-SCRIPTS = (SHORT, FAST, PACED, HELD)
+SCRIPTS = (SHORT, FAST, PACED, HELD, VECTORS)
 """The models of the host."""
 
 
@@ -55,12 +57,14 @@ class Figure(Struct, frozen=True):
         key: Its name in the JSON file.
         title: What it says, with its unit.
         goal: The most it should be for the gateway; None without one.
+        ratio: How many times that of nginx it should be at most; None without a goal of this kind.
         digits: Digits after the point.
     """
 
     key: str
     title: str
     goal: float | None = None
+    ratio: float | None = None
     digits: int = 1
 
 
@@ -110,6 +114,18 @@ def _drive(bench: Bench, target: Target, script: Script, seconds: float, callers
         spread=script.interval * script.tokens,
     )
     return window, window.after - window.before
+
+
+def _vectors(encoding: str, bench: Bench, target: Target, seconds: float) -> tuple[float, ...]:
+    process = bench.started(target)
+    window = drive(
+        process.address,
+        target.vectors_question(VECTORS, encoding),
+        lambda: cpu_seconds(process.pid),
+        callers=16,
+        seconds=seconds,
+    )
+    return ((window.after - window.before) / window.answers * 1e6, window.answers / window.seconds)
 
 
 def _latency(bench: Bench, target: Target, seconds: float) -> tuple[float, ...]:
@@ -172,6 +188,28 @@ CASES = (
         seconds=3,
         method="100 callers stream 64 tokens, 20 ms apart, each in its own step. "
         "CPU time, that of the requests included / tokens that arrived.",
+    ),
+    Case(
+        "vectors",
+        (
+            Figure("vectors_cpu_us", "CPU per 32 vectors of 768 numbers, µs", ratio=1.5, digits=0),
+            Figure("vectors_rate", "Such requests per second meanwhile", digits=0),
+        ),
+        partial(_vectors, "float"),
+        windows=3,
+        seconds=2,
+        method="16 callers ask without pause for the vectors of 32 texts, 0.3 MB. CPU time / answers.",
+    ),
+    Case(
+        "base64",
+        (
+            Figure("base64_cpu_us", "The same in base64, µs", goal=5000, digits=0),
+            Figure("base64_rate", "Such requests per second meanwhile", digits=0),
+        ),
+        partial(_vectors, "base64"),
+        windows=3,
+        seconds=2,
+        method="As vectors, and the gateway makes base64 of them; nginx does not.",
     ),
     Case(
         "latency",

@@ -14,7 +14,9 @@ from itertools import cycle, islice
 
 import httptools
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
+
+from benchmarks.vectors import vectors
 
 WORDS = (" the", " quick", " brown", " fox", " jumps", " over", " a", " lazy", " dog", " and", " then")
 """The tokens of every answer, over and over. By its space each is found in what a gateway makes of it."""
@@ -67,6 +69,7 @@ def words(tokens: int) -> tuple[str, ...]:
 class _Asked(Struct):
     model: str
     stream: bool = True
+    input: list[Raw] = []
 
 
 _decode = msgspec.json.Decoder(_Asked).decode
@@ -87,6 +90,7 @@ class _Answers:
         self.whole = {script.model: _whole(_last(script, "".join(words(script.tokens)))) for script in scripts}
         self.streams = {script.model: _stream(script) for script in scripts}
         self.intervals = {script.model: script.interval for script in scripts}
+        self.vectors = _batches(vectors())
         self.unknown = _whole({"error": "not found"}, "404 Not Found")
 
 
@@ -96,7 +100,7 @@ _SHOWN = {
     "template": "{{ .Prompt }}",
     "details": _DETAILS,
     "model_info": {"general.architecture": "llama", "llama.context_length": 131_072, "llama.embedding_length": 3072},
-    "capabilities": ["completion", "tools"],
+    "capabilities": ["completion", "tools", "embedding"],
     "modified_at": _MOMENT,
 }
 
@@ -135,12 +139,24 @@ def _whole(answer: object, status: str = "200 OK") -> bytes:
     return head.encode() + body
 
 
+_CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 def _stream(script: Script) -> tuple[bytes, ...]:
     """Return an answer's writes: the first token with the headers, the other tokens, the last line with the end."""
     lines = [_line(script, word, done=False) for word in words(script.tokens)]
     head, *tokens, last = [_chunk(_encode(line) + b"\n") for line in [*lines, _last(script, "")]]
-    headers = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
-    return headers + head, *tokens, last + _chunk(b"")
+    return _CHUNKED % b"application/x-ndjson" + head, *tokens, last + _chunk(b"")
+
+
+def _batches(vectors: Sequence[Raw]) -> list[bytes]:
+    """Return the answers with no vector, the first one, the first two, and so on, each in one chunk as Go sends it."""
+    account = {"total_duration": 234_567_890, "load_duration": 1_234_567}
+    answers = [
+        {"model": "vectors", "embeddings": vectors[:count], **account, "prompt_eval_count": 64 * count}
+        for count in range(len(vectors) + 1)
+    ]
+    return [_CHUNKED % b"application/json; charset=utf-8" + _chunk(_encode(answer)) + _chunk(b"") for answer in answers]
 
 
 def _chunk(data: bytes) -> bytes:
@@ -177,10 +193,13 @@ class _Connection(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        if self._path != b"/api/chat":
+        if self._path not in (b"/api/chat", b"/api/embed"):
             self._transport.write(self._answers.fixed.get(self._path, self._answers.unknown))
             return
         asked = _decode(self._body)
+        if self._path == b"/api/embed":
+            self._transport.write(self._answers.vectors[len(asked.input)])
+            return
         interval = self._answers.intervals.get(asked.model, 0.0)
         if asked.model not in self._answers.whole:
             self._transport.write(self._answers.unknown)

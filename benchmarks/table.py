@@ -61,6 +61,8 @@ def _padded(row: Sequence[str], widths: Sequence[int]) -> Iterable[str]:
 
 
 def _goal(figure: Figure) -> str:
+    if figure.ratio is not None:
+        return f"≤ {figure.ratio:g} × nginx"
     return "" if figure.goal is None else f"≤ {figure.goal:g}"
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from benchmarks.host import Script, words
 from benchmarks.load import Question
 from benchmarks.processes import LOOPBACK
+from benchmarks.vectors import INPUTS, texts
 
 _MESSAGES = [
     {"role": "system", "content": "You are a helpful assistant."},
@@ -31,11 +32,17 @@ class Dialect(Struct, frozen=True):
     Attributes:
         path: Where chat requests go.
         stream_end, whole_end: What stands at the end of a right answer, streamed or not, and nowhere else.
+        vectors_path: Where requests for vectors go.
+        vector: What stands with each vector.
+        vectors_end: What stands at the end of a right answer with vectors, and nowhere else.
     """
 
     path: bytes
     stream_end: bytes
     whole_end: bytes
+    vectors_path: bytes
+    vector: bytes
+    vectors_end: bytes
 
     def question(self, script: Script, *, stream: bool, headers: bytes = b"") -> Question:
         """Return a short chat request, and how its answer is checked.
@@ -45,18 +52,46 @@ class Dialect(Struct, frozen=True):
             stream: Whether the answer is a stream.
             headers: More headers, as they stand in a request.
         """
-        body = json.dumps({"model": script.model, "stream": stream, "temperature": 0.2, "messages": _MESSAGES}).encode()
-        request = (
-            b"POST %b HTTP/1.1\r\nhost: bench\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-            % (self.path, headers, len(body), body)
-        )
+        body = {"model": script.model, "stream": stream, "temperature": 0.2, "messages": _MESSAGES}
+        request = _post(self.path, headers, body)
         if stream:
             return Question(request, b'"content":" ', script.tokens, self.stream_end)
         return Question(request, b'"content":"%b"' % "".join(words(script.tokens)).encode(), 1, self.whole_end)
 
+    def vectors_question(self, script: Script, encoding: str, *, headers: bytes = b"") -> Question:
+        """Return a request for vectors, and how its answer is checked.
 
-OPENAI = Dialect(b"/v1/chat/completions", stream_end=b"data: [DONE]\n\n", whole_end=b'"finish_reason":"stop"')
-NATIVE = Dialect(b"/api/chat", stream_end=b'"done":true', whole_end=b'"done":true')
+        Args:
+            script: The model that is asked.
+            encoding: How the numbers are wanted, where the dialect leaves a choice: `float` or `base64`.
+            headers: More headers, as they stand in a request.
+        """
+        body = {"model": script.model, "input": texts(), "encoding_format": encoding}
+        return Question(_post(self.vectors_path, headers, body), self.vector, INPUTS, self.vectors_end)
+
+
+def _post(path: bytes, headers: bytes, content: object) -> bytes:
+    body = json.dumps(content).encode()
+    head = b"POST %b HTTP/1.1\r\nhost: bench\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % (path, headers, len(body)) + body
+
+
+OPENAI = Dialect(
+    b"/v1/chat/completions",
+    stream_end=b"data: [DONE]\n\n",
+    whole_end=b'"finish_reason":"stop"',
+    vectors_path=b"/v1/embeddings",
+    vector=b'"embedding":',
+    vectors_end=b'"total_tokens"',
+)
+NATIVE = Dialect(
+    b"/api/chat",
+    stream_end=b'"done":true',
+    whole_end=b'"done":true',
+    vectors_path=b"/api/embed",
+    vector=b"],",  # after each vector
+    vectors_end=b'"prompt_eval_count"',
+)
 
 
 class Target(ABC):
@@ -87,6 +122,10 @@ class Target(ABC):
     def question(self, script: Script, *, stream: bool) -> Question:
         """Return a short chat request to it, and how its answer is checked."""
         return self.dialect.question(script, stream=stream, headers=self.headers)
+
+    def vectors_question(self, script: Script, encoding: str) -> Question:
+        """Return a request for vectors to it, and how its answer is checked."""
+        return self.dialect.vectors_question(script, encoding, headers=self.headers)
 
 
 class Gateway(Target):

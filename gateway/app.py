@@ -11,12 +11,16 @@ from starlette.routing import Route, Router
 from adapters.errors import GatewayError, Stopping
 from adapters.openai.errors import encode_error
 from gateway.api.answering import JSON, Answering, error_headers, request_id
-from gateway.api.openai import ChatCompletions, Model, Models
+from gateway.api.chat import ChatCompletions
+from gateway.api.embeddings import Embeddings
+from gateway.api.models import DeleteModel, Model, Models
 from gateway.api.operations import Healthz, MetricsPage, Readyz
 from gateway.auth import Keyring, RequireKey
 from gateway.catalogue import Catalogue
 from gateway.config import HostSettings
+from gateway.cors import Cors
 from gateway.fleet import Fleet
+from gateway.images import Images
 from gateway.metrics import Metrics
 from gateway.record import Record
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp
 
     from gateway.api.ending import Ending
     from gateway.config import Settings
@@ -44,6 +49,7 @@ class Gateway:
         self._running: set[Ending] = set()
         self._catalogue = Catalogue(settings.models)
         self._keyring = Keyring(settings.keys)
+        self._images = Images(settings)
         self._settings = settings
         demos = [HostSettings(url=demo.url, name="demo", parallel=16)] if demo else []
         self.fleet = Fleet(
@@ -52,7 +58,10 @@ class Gateway:
             interval=settings.probe_interval,
             metrics=self._metrics,
         )
-        self.app = Answering(Router(self._routes(), redirect_slashes=False, lifespan=self._lifespan), self._metrics)
+        router = Router(self._routes(), redirect_slashes=False, lifespan=self._lifespan)
+        self.app: ASGIApp = Answering(router, self._metrics)
+        if settings.cors.origins:
+            self.app = Cors(self.app, settings.cors.origins)
 
     def end_all(self) -> None:
         """End every answer that is still being given; each caller is told that the gateway stops."""
@@ -71,16 +80,30 @@ class Gateway:
 
     def _routes(self) -> Sequence[BaseRoute]:
         settings, fleet, catalogue, running = self._settings, self.fleet, self._catalogue, self._running
-        keyed = [Middleware(RequireKey, keyring=self._keyring, open_to_all=settings.auth == "none")]
+        keyed = [
+            Middleware(
+                RequireKey,
+                keyring=self._keyring,
+                open_to_all=settings.auth == "none",
+                origins=settings.cors.origins,
+            )
+        ]
         return [
             Route(
                 "/v1/chat/completions",
-                ChatCompletions(settings, fleet, catalogue, running),
+                ChatCompletions(settings, fleet, catalogue, running, self._images),
+                methods=["POST"],
+                middleware=keyed,
+            ),
+            Route(
+                "/v1/embeddings",
+                Embeddings(settings, fleet, catalogue, running),
                 methods=["POST"],
                 middleware=keyed,
             ),
             Route("/v1/models", Models(fleet, catalogue), methods=["GET"], middleware=keyed),
             Route("/v1/models/{model:path}", Model(fleet, catalogue), methods=["GET"], middleware=keyed),
+            Route("/v1/models/{model:path}", DeleteModel(), methods=["DELETE"], middleware=keyed),
             Route("/healthz", Healthz(), methods=["GET"]),
             Route("/readyz", Readyz(fleet), methods=["GET"]),
             Route("/metrics", MetricsPage(self._metrics, fleet), methods=["GET"], middleware=keyed),
@@ -91,6 +114,7 @@ class Gateway:
         async with AsyncExitStack() as stack:
             if self._demo is not None:
                 await stack.enter_async_context(self._demo)
+            stack.push_async_callback(self._images.close)
             self.fleet.start()
             stack.push_async_callback(self.fleet.stop)
             yield

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adapters.errors import Forbidden, Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -56,29 +56,38 @@ class RequireKey:
     of a stranger, open in a browser on this machine, must not get through: not under its own name (the `Origin`
     header), nor under a name that it makes point here (the `Host` header; DNS rebinding). Ollama checks the same
     (wire.md 1.1), and refuses without a word.
+
+    Args:
+        app: The endpoint.
+        keyring: The keys.
+        open_to_all: Whether everyone may call.
+        origins: Whose pages may call a gateway that serves this machine only; `*` for all.
     """
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, *, open_to_all: bool) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, *, open_to_all: bool, origins: Collection[str] = ()) -> None:
         self._app = app
         self._keyring = keyring
         self._local = not open_to_all and not len(keyring)
+        self._origins = frozenset(origin.encode() for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["record"]
         if self._local:
-            _refuse_strangers(scope["headers"])
+            _refuse_strangers(scope["headers"], self._origins)
         else:
             record.caller = self._keyring.name(scope["headers"])
         await self._app(scope, receive, send)
 
 
-def _refuse_strangers(headers: Iterable[tuple[bytes, bytes]]) -> None:
+def _refuse_strangers(headers: Iterable[tuple[bytes, bytes]], origins: frozenset[bytes]) -> None:
     for name, value in headers:
-        if name in _OURS and not _OURS[name](value):
-            raise Forbidden(
-                f"Without keys this gateway serves this machine only, and the {name.decode()} header of the request "
-                "names another. Configure a key, or `auth: none` if everyone may use it."
-            )
+        if name not in _OURS or _OURS[name](value) or (name == b"origin" and origins & {b"*", value}):
+            continue
+        hint = "Add it to `cors.origins`, configure a key" if name == b"origin" else "Configure a key"
+        raise Forbidden(
+            f"Without keys this gateway serves this machine only, and the {name.decode()} header of the request "
+            f"names another. {hint}, or `auth: none` if everyone may use it."
+        )
 
 
 _PORT = r"(?::\d+)?"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from adapters.errors import ModelNotFound
 from adapters.ollama.names import canonical
+from adapters.types import Request, TextRequest
 from gateway.config import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from adapters.types import ChatRequest
+
+RequestT = TypeVar("RequestT", bound=Request)
 
 _NOTHING = ModelSettings()
 
@@ -39,22 +41,27 @@ class Catalogue:
         name = canonical(model)
         return self._targets.get(name, name)
 
-    def apply(self, key: str, request: ChatRequest) -> ChatRequest:
+    def checks_schemas(self, model: str) -> bool:
+        """Whether `strict` means for a model that its answers are checked."""
+        return self._settings.get(self.key(model), _NOTHING).check_schema
+
+    def apply(self, request: RequestT) -> RequestT:
         """Return a request with what the configuration says where the caller said nothing.
 
         A prompt that does not fit is refused unless someone said that it may be cut.
         """
-        settings = self._settings.get(key, _NOTHING)
+        settings = self._settings.get(self.key(request.model), _NOTHING)
         options = {**settings.options, **request.options}
         stop = options.pop("stop", ())
-        return msgspec.structs.replace(
-            request,
-            options=options,
-            stop=request.stop or tuple(stop),
-            keep_alive=settings.keep_alive if request.keep_alive is None else request.keep_alive,
-            think=settings.think if request.think is None else request.think,
-            truncate=bool(settings.truncate) if request.truncate is None else request.truncate,
-        )
+        said: dict[str, Any] = {
+            "options": options,
+            "keep_alive": settings.keep_alive if request.keep_alive is None else request.keep_alive,
+            "truncate": bool(settings.truncate) if request.truncate is None else request.truncate,
+        }
+        if isinstance(request, TextRequest):
+            said["stop"] = request.stop or tuple(stop)
+            said["think"] = settings.think if request.think is None else request.think
+        return msgspec.structs.replace(request, **said)
 
     def not_found(self, model: str, names: Iterable[str]) -> ModelNotFound:
         """Return the error for a model that no host has, with those of the names there are that come near to it."""

@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from adapters.errors import GatewayError, HostBusy, HostError, HostLacksModel, NoHost
-from adapters.ollama.chat import StreamDecoder, encode_request
-from adapters.ollama.errors import decode_error
-from adapters.ollama.profile import fit, needs_profile
+from adapters.errors import GatewayError, HostBusy, HostError, HostLacksModel, LacksCapability, NoHost
+from adapters.ollama.calls import decode_refusal, decoder, encode_request
+from adapters.ollama.profile import fit, lacking, needs_profile
 from adapters.types import Failure, Finish
 from gateway.routing import Candidate, rank
 
 if TYPE_CHECKING:
-    from adapters.types import ChatRequest, Event, Profile
+    from adapters.ollama.calls import Decoder
+    from adapters.types import Event, Profile, Request
     from gateway.catalogue import Catalogue
     from gateway.fleet import Fleet, Host
     from gateway.hop import HopResponse
-    from gateway.record import Record
+    from gateway.record import Account
 
 ERROR_LIMIT = 1024 * 1024
 """The largest error body that is read from a host, in bytes."""
@@ -31,9 +31,16 @@ SETTLE = 1.0
 
 
 class Exchange:
-    """One chat, asked of whichever host can answer it.
+    """One native call, asked of whichever host can answer it.
 
     Made for one request; `close` must be called, whatever happens.
+
+    Args:
+        fleet: The hosts.
+        catalogue: What the configuration says of the model.
+        request: What is asked.
+        account: Where it is noted what came of it.
+        digest: Which weights must answer; empty for any that the model's name stands for.
 
     Attributes:
         request: The request with the configuration's defaults, and with what turned out to be ignored.
@@ -41,28 +48,32 @@ class Exchange:
     """
 
     __slots__ = (
+        "_account",
         "_catalogue",
         "_choice",
         "_committed",
         "_decoder",
+        "_digest",
         "_fleet",
         "_key",
-        "_record",
         "_response",
         "digest",
         "request",
     )
 
-    def __init__(self, fleet: Fleet, catalogue: Catalogue, request: ChatRequest, record: Record) -> None:
+    def __init__(
+        self, fleet: Fleet, catalogue: Catalogue, request: Request, account: Account, *, digest: str = ""
+    ) -> None:
         self._fleet = fleet
         self._catalogue = catalogue
         self._key = catalogue.key(request.model)
-        self._record = record
+        self._account = account
+        self._digest = digest
         self._choice: Candidate | None = None
         self._response: HopResponse | None = None
-        self._decoder: StreamDecoder | None = None
+        self._decoder: Decoder | None = None
         self._committed = False
-        self.request = catalogue.apply(self._key, request)
+        self.request = catalogue.apply(request)
         self.digest = ""
 
     async def open(self) -> list[Event]:
@@ -73,15 +84,19 @@ class Exchange:
         """
         tried: set[str] = set()
         worst: HostError | None = None
+        lack: LacksCapability | None = None
         chances = 1  # a request that hosts fail over may be the reason itself, so it is not taken to all of them
-        candidates = self._fleet.candidates(self._key)
+        candidates = self._candidates(tried)
         if not candidates:
             await self._fleet.refresh()  # it may have been pulled a moment ago
-            candidates = self._fleet.candidates(self._key)
+            candidates = self._candidates(tried)
         while candidates:
             choice = rank(candidates)[0]
             try:
                 events = await self._attempt(choice, len(candidates))
+            except LacksCapability as error:  # other weights by this name, or another version, may have it
+                self._release()
+                lack = error
             except HostError as error:
                 self._release()
                 self._fleet.failed(choice, self._key, error)
@@ -89,29 +104,29 @@ class Exchange:
                     if not chances:
                         raise
                     chances -= 1
-                tried.add(choice.host)
                 worst = _worse(worst, error)
-                candidates = self._fleet.candidates(self._key, tried)
             else:
                 self._committed = True
                 return events
-        if worst is None or isinstance(worst, HostLacksModel):
-            raise self._nobody()
-        raise worst
+            tried.add(choice.host)
+            candidates = self._candidates(tried)
+        if worst is not None and not isinstance(worst, HostLacksModel):
+            raise worst
+        raise self._nobody() if lack is None else lacking(lack, self._fleet.able(lack.capability))
 
     async def next(self) -> list[Event]:
         """Return the next events; none when the answer has ended.
 
         What a host does wrong is an event, and the last one.
         """
-        response, decoder = self._response, self._decoder
+        response, reader = self._response, self._decoder
         events: list[Event] = []
-        if response is None or decoder is None:
+        if response is None or reader is None:
             return events
         try:
-            while not events and not decoder.finished:
+            while not events and not reader.finished:
                 data = await response.read()
-                events = decoder.feed(data) if data else decoder.close(framed=response.framed)
+                events = reader.feed(data) if data else reader.close(framed=response.framed)
         except HostError as error:
             events = [Failure(error)]
         if events:
@@ -139,31 +154,31 @@ class Exchange:
         """Let go of the host. One that still works on the answer is stopped by closing its connection."""
         self._release()
 
+    def _candidates(self, tried: set[str]) -> list[Candidate]:
+        candidates = self._fleet.candidates(self._key, tried)
+        return [one for one in candidates if one.digest == self._digest] if self._digest else candidates
+
     async def _attempt(self, choice: Candidate, of: int) -> list[Event]:
-        record, request = self._record, self.request
+        account, request = self._account, self.request
         host = self._fleet.enter(choice, self._key)
         self._choice = choice
-        record.begin_attempt()
-        record.host, record.model = choice.host, choice.model
-        record.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
-        profile = None
-        if needs_profile(request):
+        account.begin_attempt()
+        account.host, account.model = choice.host, choice.model
+        account.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
+        profile = self._fleet.known(choice)
+        if profile is None and needs_profile(request):
             profile = await self._fleet.profile(choice)
-            request = fit(request, profile)
+        if profile is not None:
+            request = fit(request, profile, host.view.version)
         self._response = await self._dial(host, choice, request, profile)
-        self._decoder = StreamDecoder(
-            prompt_characters=sum(len(message.text) for message in request.messages),
-            num_predict=request.options.get("num_predict"),
-            call_id=lambda index: f"call_{record.token}_{index}",
-            model=request.model,
-        )
+        self._decoder = decoder(request, call_id=lambda index: f"call_{account.token}_{index}")
         events = await self._first_events(whole=not request.stream)
         if not choice.resident:
             self._fleet.loaded(choice)
         self.request, self.digest = request, choice.digest
         return events
 
-    async def _dial(self, host: Host, choice: Candidate, request: ChatRequest, profile: Profile | None) -> HopResponse:
+    async def _dial(self, host: Host, choice: Candidate, request: Request, profile: Profile | None) -> HopResponse:
         call = encode_request(request, model=choice.model, profile=profile, version=host.view.version)
         response = await host.hop.send(call)
         if response.status == 200:
@@ -172,7 +187,7 @@ class Exchange:
             body = await response.body(ERROR_LIMIT)
         finally:
             response.close()
-        raise decode_error(response.status, body, request.model)
+        raise decode_refusal(request, response.status, body)
 
     async def _first_events(self, *, whole: bool) -> list[Event]:
         """Return the events up to the point of commitment.
@@ -183,7 +198,7 @@ class Exchange:
         events: list[Event] = []
         while more := await self.next():
             if not isinstance(more[0], Failure):
-                self._record.first()
+                self._account.first()
             events += more
             last = more[-1]
             if isinstance(last, Failure) and (whole or len(events) == 1):
@@ -196,9 +211,9 @@ class Exchange:
         """Remember how the answer ended, when it has."""
         match event:
             case Finish():
-                self._record.finish, self._record.usage = event.reason, event.usage
+                self._account.finish, self._account.usage = event.reason, event.usage
             case Failure():
-                self._record.error = event.error
+                self._account.error = event.error
                 choice = self._choice
                 self._release()  # the host may still be at work on what nobody waits for
                 if self._committed and choice is not None and isinstance(event.error, HostError):

@@ -12,6 +12,7 @@ import httpx2
 
 from gateway.app import Gateway
 from gateway.config import HostSettings, Settings, Timeouts
+from gateway.fleet import Fleet
 from gateway.serving import Server, bind
 from gateway.simulator import Simulator
 
@@ -42,8 +43,9 @@ class Running:
         return await self.client.post("/v1/chat/completions", json=body)
 
     async def seen(self) -> None:
-        """Wait until every host was looked at once more."""
+        """Wait until every host was looked at once more, and asked for what that showed."""
         await asyncio.gather(*(prober.look() for prober in self.gateway.fleet._probers.values()))
+        await eventually(lambda: not learning(self.gateway.fleet))
 
     def in_flight(self) -> int:
         """Count the calls that hosts work on, as routing sees them."""
@@ -62,7 +64,7 @@ class _Server(Server):
 async def running(
     *hosts: Simulator | HostSettings | str, demo: Simulator | None = None, **settings: Any
 ) -> AsyncIterator[Running]:
-    """Serve in front of these hosts; every one was looked at when the block begins."""
+    """Serve in front of these hosts; every one was looked at, and asked for its models, when the block begins."""
     found = []
     for place, host in enumerate(hosts):
         match host:
@@ -88,10 +90,16 @@ async def running(
                     serving.result()
             while not all(host.view.up or host.view.error for host in gateway.fleet.hosts.values()):
                 await asyncio.sleep(0.005)
+            await eventually(lambda: not learning(gateway.fleet))
             yield Running(url, gateway, server, client)
     finally:
         server.should_exit = True
         await serving
+
+
+def learning(fleet: Fleet) -> bool:
+    """Tell whether hosts are being asked in the background what their models are like."""
+    return any(learner.busy for learner in fleet._learners.values())
 
 
 def events(body: str) -> list[Any]:
@@ -125,4 +133,4 @@ async def eventually(condition: Any, seconds: float = 20.0) -> None:
             await asyncio.sleep(0.005)
 
 
-__all__ = ["HostSettings", "Running", "Timeouts", "chats", "events", "eventually", "running", "text"]
+__all__ = ["HostSettings", "Running", "Timeouts", "chats", "events", "eventually", "learning", "running", "text"]

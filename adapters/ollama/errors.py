@@ -31,7 +31,7 @@ from adapters.errors import (
 )
 
 
-def decode_error(status: int, body: bytes, request_model: str) -> GatewayError:
+def decode_error(status: int, body: bytes, request_model: str, *, prompt: str = "messages") -> GatewayError:
     """Return the error that a host's refusal means, with a message that names no host, path or registry.
 
     The beginning of the host's text goes to `detail`, unless it repeats what the caller or the model wrote.
@@ -40,6 +40,7 @@ def decode_error(status: int, body: bytes, request_model: str) -> GatewayError:
         status: The HTTP status; 500 for an error line within an answer, whose status is long gone.
         body: The whole body, JSON or not.
         request_model: The model as the caller named it; empty when there was none.
+        prompt: The field of the caller's request that holds what the model reads.
     """
     text = body.decode(errors="replace")
     refusal = _unwrap(text)
@@ -53,7 +54,8 @@ def decode_error(status: int, body: bytes, request_model: str) -> GatewayError:
         "model": f'The model "{request_model}"' if request_model else "The model",
         "said": _clean(refusal.message, request_model),
         "status": status,
-        "lengths": _lengths(refusal),
+        "prompt": prompt,
+        "lengths": _lengths(refusal, prompt),
         **(found.groupdict() if found else {}),
     }
     param = rule.param.format_map(known) if rule.param else None
@@ -169,8 +171,13 @@ _RULES = (
     _Rule(
         r"exceeds the (available )?context|longer than the context|exceeds maximum context|too large to process",
         ContextLengthExceeded,
-        "{lengths} Shorten the messages, raise `num_ctx`, or set `truncate` to true to drop the oldest.",
-        "messages",
+        "{lengths} Shorten the {prompt}, raise `num_ctx`, or set `truncate` to true to drop what does not fit.",
+        "{prompt}",
+    ),
+    _Rule(
+        r"contains NaN|unsupported value: [+-]?(NaN|Inf)",
+        HostBroken,
+        "The model computed something that is no number (NaN) from the {prompt}. Try again, or with another {prompt}.",
     ),
     _Rule(r"cloud is disabled", Forbidden, "{model} runs in Ollama's cloud, which is turned off on the host."),
     _Rule(r"^unauthorized", HostRefused, "The host is not signed in to Ollama's cloud. Its operator can sign it in."),
@@ -267,12 +274,12 @@ def _shorten(text: str) -> str:
     return text if len(text) <= _TEXT_LIMIT else f"{text[:half]}…{text[-half:]}"
 
 
-def _lengths(refusal: _Refusal) -> str:
+def _lengths(refusal: _Refusal, prompt: str) -> str:
     if refusal.n_ctx is None or refusal.n_prompt_tokens is None:
-        return "The messages are longer than the model's context."
+        return f"The model's context is too short for the {prompt}."
     return (
         f"This model's maximum context length is {refusal.n_ctx} tokens. "
-        f"However, your messages resulted in {refusal.n_prompt_tokens} tokens."
+        f"However, your {prompt} resulted in {refusal.n_prompt_tokens} tokens."
     )
 
 

@@ -131,18 +131,20 @@ def decode_show(body: bytes) -> Profile:
         HostBroken: The answer makes no sense.
     """
     shown = _decode(_SHOW, body)
+    info = shown.model_info or {}
     return Profile(
         capabilities=frozenset(shown.capabilities or ()),
         stops=tuple(_unquote(found) for found in _STOP.findall(shown.parameters)),
-        context_length=_context_length(shown.model_info or {}),
+        context_length=_length(info, "context_length"),
+        # What a model puts out may be longer or shorter than what it works with.
+        embedding_length=_length(info, "embedding_length_out") or _length(info, "embedding_length"),
     )
 
 
-def _context_length(info: dict[str, Raw]) -> int | None:
-    """Return the length that stands under the name of the model's architecture, as GGUF files have it."""
+def _length(info: dict[str, Raw], name: str) -> int | None:
+    """Return a length that stands under the name of the model's architecture, as GGUF files have it."""
     architecture = _decode(_TEXT, bytes(info.get("general.architecture", b'""')))
-    length = info.get(f"{architecture}.context_length")
-    return None if length is None else _decode(_INTEGER, bytes(length))
+    return _decode(_LENGTH, bytes(info.get(f"{architecture}.{name}", b"null")))
 
 
 def _unquote(text: str) -> str:
@@ -196,7 +198,7 @@ _TAGS = msgspec.json.Decoder(_TagsAnswer)
 _PS = msgspec.json.Decoder(_PsAnswer)
 _SHOW = msgspec.json.Decoder(_ShowAnswer)
 _TEXT = msgspec.json.Decoder(str)
-_INTEGER = msgspec.json.Decoder(int)
+_LENGTH: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
 
 _Answer = TypeVar("_Answer")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.openai.chat_answer import AnswerEncoder, Head, StreamEncoder
-from adapters.openai.chat_request import decode_request
+from adapters.openai.chat_answer import AnswerEncoder, Head
+from adapters.openai.chat_request import decode_request, split_choices
+from adapters.openai.chat_stream import ChoicesStreamEncoder, StreamEncoder
 
-__all__ = ["AnswerEncoder", "Head", "StreamEncoder", "decode_request"]
+__all__ = ["AnswerEncoder", "ChoicesStreamEncoder", "Head", "StreamEncoder", "decode_request", "split_choices"]

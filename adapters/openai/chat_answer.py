@@ -1,7 +1,4 @@
-"""Encoding of chat answers: a stream of chunks, or one `chat.completion` (wire.md 11.1).
-
-Both are folds over the same events. What does not change within a stream is encoded once; per token only its text is.
-"""
+"""Encoding of whole chat answers: one `chat.completion` (wire.md 11.1)."""
 
 from __future__ import annotations
 
@@ -11,16 +8,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from adapters.errors import GatewayError, HostBroken
-from adapters.framing import DONE, sse
-from adapters.openai.errors import encode_error
+from adapters import accounting
+from adapters.errors import HostBroken
 from adapters.openai.usage import ollama_object, usage_object
 from adapters.types import Delta, Event, Failure, Finish, TokenLogprob, ToolCall
-
-_encode = msgspec.json.Encoder().encode
-
-_ROLE_WITH_TEXT = b'{"role":"assistant","content":"","refusal":null}'
-_ROLE_WITHOUT_TEXT = b'{"role":"assistant","content":null,"refusal":null}'
 
 
 class Head(Struct, frozen=True, kw_only=True):
@@ -32,6 +23,7 @@ class Head(Struct, frozen=True, kw_only=True):
         model: The model as the caller named it.
         fingerprint: What answered, for `system_fingerprint`.
         metadata: The caller's own notes, given back once.
+        legacy_functions: Whether a call stands in `function_call`, where callers of the legacy `functions` look for it.
     """
 
     id: str
@@ -39,98 +31,60 @@ class Head(Struct, frozen=True, kw_only=True):
     model: str
     fingerprint: str | None = None
     metadata: dict[str, str] | None = None
-
-
-class StreamEncoder:
-    """Encodes events as the server-sent events of one streamed answer.
-
-    The role chunk comes with the first piece of the answer. After a `Finish` or a failure nothing follows.
-    One per request; not thread-safe.
-    """
-
-    __slots__ = ("_after_text", "_close", "_ended", "_head", "_include_usage", "_open", "_started", "_text")
-
-    def __init__(self, head: Head, *, include_usage: bool) -> None:
-        self._head = head
-        self._include_usage = include_usage
-        self._open = b"data: " + _encode(_shared(head, "chat.completion.chunk"))[:-1] + b',"choices":['
-        self._close = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
-        self._text = self._open + b'{"index":0,"delta":{"content":'
-        self._after_text = b'},"logprobs":null,"finish_reason":null}' + self._close
-        self._started = False
-        self._ended = False
-
-    def encode(self, events: Sequence[Event]) -> bytes:
-        """Return the bytes for these events, possibly none."""
-        chunks: list[bytes] = []
-        for event in events:
-            if self._ended:
-                break
-            if isinstance(event, Delta):
-                if self._started and not (event.thinking or event.tool_calls or event.logprobs):
-                    if event.text:
-                        chunks += (self._text, _encode(event.text), self._after_text)
-                else:
-                    self._add_pieces(chunks, event)
-            elif isinstance(event, Finish):
-                self._add_end(chunks, event)
-            elif isinstance(event, Failure):
-                chunks.append(self.fail(event.error))
-        return b"".join(chunks)
-
-    def fail(self, error: GatewayError) -> bytes:
-        """Return the event that tells of a failure and ends the stream; nothing when it has ended already."""
-        if self._ended:
-            return b""
-        self._ended = True
-        return sse(encode_error(error))
-
-    def _add_pieces(self, chunks: list[bytes], delta: Delta) -> None:
-        """Add the chunks of any delta: thinking, then text, then calls."""
-        text, thinking, calls, logprobs = delta.text, delta.thinking, delta.tool_calls, _logprobs(delta)
-        if not self._started and (text or thinking or calls or logprobs):
-            self._started = True
-            only_calls = calls and not (text or thinking)
-            chunks.append(self._chunk(_ROLE_WITHOUT_TEXT if only_calls else _ROLE_WITH_TEXT))
-        if thinking:
-            told = _encode(thinking)
-            chunks.append(self._chunk(b'{"reasoning":%b,"reasoning_content":%b}' % (told, told)))
-        if text or logprobs:
-            chunks.append(self._chunk(_encode({"content": text} if text else {}), logprobs))
-        for call in calls:
-            chunks.extend(self._chunk(_encode({"tool_calls": [fragment]})) for fragment in _fragments(call))
-
-    def _add_end(self, chunks: list[bytes], finish: Finish) -> None:
-        """Add the finish chunk, the usage chunk if it is wanted, and the end mark."""
-        if not self._started:
-            chunks.append(self._chunk(_ROLE_WITH_TEXT))
-        self._ended = True
-        final = self._open + b'{"index":0,"delta":{},"logprobs":null,"finish_reason":' + _encode(finish.reason) + b"}"
-        extras = _extras(self._head, finish)
-        if self._include_usage:
-            chunks += (final, self._close)
-            final, extras = self._open, {"usage": usage_object(finish.usage), **extras}
-        # An object's members without its opening brace continue the chunk, its closing brace closes it.
-        rest = b"," + _encode(extras)[1:] if extras else b"}"
-        chunks += (final, b"]", rest, b"\n\n", DONE)
-
-    def _chunk(self, delta: bytes, logprobs: tuple[TokenLogprob, ...] = ()) -> bytes:
-        """Return a chunk whose delta is encoded already."""
-        shown = _encode(_logprobs_object(logprobs)) if logprobs else b"null"
-        choice = b'{"index":0,"delta":%b,"logprobs":%b,"finish_reason":null}' % (delta, shown)
-        return b"".join((self._open, choice, self._close))
+    legacy_functions: bool = False
 
 
 class AnswerEncoder:
-    """Folds the events of one answer into a single `chat.completion`.
+    """Folds the events of one answer, or of several choices, into a single `chat.completion`.
 
     One per request; not thread-safe.
+
+    Args:
+        head: What the answer is.
+        n: How many choices it has.
     """
 
-    __slots__ = ("_calls", "_finish", "_head", "_logprobs", "_text", "_thinking")
+    __slots__ = ("_choices", "_head")
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, n: int = 1) -> None:
         self._head = head
+        self._choices = [_Choice() for _ in range(n)]
+
+    def feed(self, events: Sequence[Event], index: int = 0) -> None:
+        """Take up the next events of a choice. After a `Finish` nothing counts.
+
+        Raises:
+            GatewayError: One of the events is a failure.
+        """
+        self._choices[index].feed(events)
+
+    def encode(self) -> bytes:
+        """Return the whole answer.
+
+        Raises:
+            HostBroken: A choice has no end.
+        """
+        head = self._head
+        finishes = [choice.end() for choice in self._choices]
+        choices = [choice.encode(index, head) for index, choice in enumerate(self._choices)]
+        answer = shared(head, "chat.completion")
+        if len(finishes) == 1:
+            answer |= {"choices": choices, "usage": usage_object(finishes[0].usage), **extras(head, finishes[0])}
+        else:
+            usage = accounting.choices([finish.usage for finish in finishes])
+            for choice, finish in zip(choices, finishes, strict=True):
+                if account := ollama_object(finish):
+                    choice["ollama"] = account
+            answer |= {"choices": choices, "usage": usage_object(usage), **extras(head)}
+        return msgspec.json.encode(answer)
+
+
+class _Choice:
+    """One choice of an answer, as its events come."""
+
+    __slots__ = ("_calls", "_finish", "_logprobs", "_text", "_thinking")
+
+    def __init__(self) -> None:
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._calls: list[ToolCall] = []
@@ -138,11 +92,6 @@ class AnswerEncoder:
         self._finish: Finish | None = None
 
     def feed(self, events: Sequence[Event]) -> None:
-        """Take up the next events. After a `Finish` nothing counts.
-
-        Raises:
-            GatewayError: One of the events is a failure.
-        """
         for event in events:
             if self._finish is not None:
                 return
@@ -150,32 +99,26 @@ class AnswerEncoder:
                 self._text.append(event.text)
                 self._thinking.append(event.thinking)
                 self._calls.extend(event.tool_calls)
-                self._logprobs.extend(_logprobs(event))
+                self._logprobs.extend(logprobs(event))
             elif isinstance(event, Finish):
                 self._finish = event
             elif isinstance(event, Failure):
                 raise event.error
 
-    def encode(self) -> bytes:
-        """Return the whole answer.
-
-        Raises:
-            HostBroken: The answer has no end.
-        """
-        finish = self._finish
-        if finish is None:
+    def end(self) -> Finish:
+        if self._finish is None:
             raise HostBroken("The model's answer broke off before its end.")
-        choice = {
-            "index": 0,
-            "message": self._message(),
-            "logprobs": _logprobs_object(tuple(self._logprobs)),
-            "finish_reason": finish.reason,
-        }
-        answer = _shared(self._head, "chat.completion")
-        answer |= {"choices": [choice], "usage": usage_object(finish.usage), **_extras(self._head, finish)}
-        return _encode(answer)
+        return self._finish
 
-    def _message(self) -> dict[str, Any]:
+    def encode(self, index: int, head: Head) -> dict[str, Any]:
+        return {
+            "index": index,
+            "message": self._message(legacy=head.legacy_functions),
+            "logprobs": logprobs_object(tuple(self._logprobs)),
+            "finish_reason": finish_reason(self.end(), head),
+        }
+
+    def _message(self, *, legacy: bool) -> dict[str, Any]:
         text = "".join(self._text)
         thinking = "".join(self._thinking)
         message: dict[str, Any] = {
@@ -186,15 +129,22 @@ class AnswerEncoder:
         }
         if thinking:
             message["reasoning"] = message["reasoning_content"] = thinking
-        if self._calls:
+        if self._calls and legacy:
+            call = self._calls[0]
+            message["function_call"] = {"name": call.name, "arguments": arguments(call)}
+        elif self._calls:
             message["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}}
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments(call)}}
                 for call in self._calls
             ]
         return message
 
 
-def _shared(head: Head, kind: str) -> dict[str, Any]:
+# --- what whole answers and streams share -----------------------------------------------------------------------------
+
+
+def shared(head: Head, kind: str) -> dict[str, Any]:
+    """Return what stands in an answer, and in each chunk of a stream, whatever it says."""
     return {
         "id": head.id,
         "object": kind,
@@ -205,34 +155,31 @@ def _shared(head: Head, kind: str) -> dict[str, Any]:
     }
 
 
-def _extras(head: Head, finish: Finish) -> dict[str, Any]:
+def extras(head: Head, finish: Finish | None = None) -> dict[str, Any]:
     """Return what stands once in an answer: at the end of its last piece."""
-    extras: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     if head.metadata is not None:
-        extras["metadata"] = head.metadata
-    if account := ollama_object(finish):
-        extras["ollama"] = account
-    return extras
+        found["metadata"] = head.metadata
+    if finish is not None and (account := ollama_object(finish)):
+        found["ollama"] = account
+    return found
 
 
-def _fragments(call: ToolCall) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a call in the two fragments that OpenAI sends at least: what it is, and its arguments."""
-    opening = {"name": call.name, "arguments": ""}
-    return (
-        {"index": call.index, "id": call.id, "type": "function", "function": opening},
-        {"index": call.index, "function": {"arguments": _arguments(call)}},
-    )
+def finish_reason(finish: Finish, head: Head) -> str:
+    """Return why an answer ended, as its caller reads it."""
+    return "function_call" if finish.reason == "tool_calls" and head.legacy_functions else finish.reason
 
 
-def _arguments(call: ToolCall) -> str:
-    # A host's own bytes, whose strings nobody has decoded yet, may not be UTF-8.
+def arguments(call: ToolCall) -> str:
+    """Return a call's arguments as text. A host's own bytes, whose strings nobody has decoded yet, may not be UTF-8."""
     return str(call.arguments, "utf-8", "replace")
 
 
-def _logprobs(delta: Delta) -> tuple[TokenLogprob, ...]:
+def logprobs(delta: Delta) -> tuple[TokenLogprob, ...]:
     """Return the log probabilities of a delta's answer tokens; those of pure thinking have no place in an answer."""
     return () if delta.thinking and not delta.text else delta.logprobs
 
 
-def _logprobs_object(logprobs: tuple[TokenLogprob, ...]) -> dict[str, Any] | None:
-    return {"content": logprobs, "refusal": None} if logprobs else None
+def logprobs_object(found: tuple[TokenLogprob, ...]) -> dict[str, Any] | None:
+    """Return the object `logprobs` of a choice."""
+    return {"content": found, "refusal": None} if found else None

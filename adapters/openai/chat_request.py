@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from adapters.errors import InvalidRequest
-from adapters.openai.extensions import Extensions, decode_extensions, decode_stop
+from adapters.openai.extensions import Extensions, decode_extensions
 from adapters.openai.fields import Fields, Ignored, decode_object, not_supported, shown, wrong_type
 from adapters.openai.messages import decode_messages
 from adapters.openai.response_format import decode_response_format
+from adapters.openai.sampling import decode_sampling, decode_stops, decode_streaming, move_seed, refuse_bias
 from adapters.openai.thinking import decode_reasoning
 from adapters.openai.tools import decode_tools
 from adapters.types import ChatRequest, Think
@@ -18,7 +18,8 @@ from adapters.types import ChatRequest, Think
 READ = frozenset(
     {"model", "messages", "stream", "stream_options", "n", "max_tokens", "max_completion_tokens", "temperature"}
     | {"top_p", "frequency_penalty", "presence_penalty", "seed", "stop", "logit_bias", "logprobs", "top_logprobs"}
-    | {"response_format", "tools", "tool_choice", "parallel_tool_calls", "reasoning_effort", "reasoning"}
+    | {"response_format", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"}
+    | {"reasoning_effort", "reasoning"}
     | {"modalities", "user", "safety_identifier", "metadata", "store", "service_tier"}
 )
 """OpenAI's fields that are read, if only to refuse some of their values.
@@ -28,19 +29,18 @@ as ignored, as are fields that nobody knows.
 """
 
 REFUSED: dict[str, str] = {
-    "functions": "Use 'tools', which has replaced it.",
-    "function_call": "Use 'tool_choice', which has replaced it.",
     "audio": "Models that answer in sound are not served.",
     "web_search_options": "Models here do not search the web.",
 }
 """Fields that ask for what cannot be had, with what to know or to do."""
 
-MOST_STOPS = 4
-"""How many stop texts OpenAI allows. `options.stop` takes any number."""
 
-
-def decode_request(body: bytes) -> ChatRequest:
+def decode_request(body: bytes, *, most_choices: int = 1) -> ChatRequest:
     """Decode a chat request.
+
+    Args:
+        body: The request's JSON.
+        most_choices: The largest `n` that is allowed.
 
     Raises:
         InvalidRequest: The body is not JSON, or a field is missing, malformed, out of range or not supported. Whatever
@@ -49,24 +49,30 @@ def decode_request(body: bytes) -> ChatRequest:
     request = decode_object(body)
     ignored = Ignored()
     _refuse(request)
+    n = request.integer("n", least=1, most=most_choices)
     model = request.required_text("model")
     messages = decode_messages(request, ignored)
-    stream, include_usage = _decode_stream(request, ignored)
+    stream, include_usage = decode_streaming(request, ignored)
     extensions = decode_extensions(request, READ, ignored)
-    options = _decode_sampling(request)
+    options = decode_sampling(request)
     options.update(extensions.options)
     logprobs, top_logprobs = _decode_logprobs(request)
     reasoning = decode_reasoning(request, ignored)
-    form = decode_response_format(request, ignored)
-    stop = _decode_stop(request, ignored)
+    form, strict = decode_response_format(request, ignored)
+    stop = decode_stops(request, ignored)
     tools = decode_tools(request, ignored)
     _note_unmet_wishes(request, ignored)
     return ChatRequest(
         model=model,
         messages=messages,
+        n=n or 1,
         stream=stream,
         include_usage=include_usage,
-        tools=tools,
+        tools=tools.tools,
+        tool_choice=tools.choice,
+        parallel_tool_calls=tools.parallel,
+        legacy_functions=tools.legacy,
+        strict_format=strict and extensions.format is UNSET,
         format=form if extensions.format is UNSET else extensions.format,
         think=reasoning if extensions.think is None else extensions.think,
         think_param=_name_think(request, reasoning, extensions),
@@ -84,55 +90,20 @@ def decode_request(body: bytes) -> ChatRequest:
     )
 
 
+def split_choices(request: ChatRequest) -> list[ChatRequest]:
+    """Return a request for each choice that a request asks for; a seed grows by one from choice to choice."""
+    return [move_seed(replace(request, n=1), place) for place in range(request.n)]
+
+
 def _refuse(request: Fields) -> None:
     """Refuse what cannot be honoured: leaving it out would change what the caller gets."""
     for name, value in request.items():
         if name in REFUSED and value is not None:
             raise not_supported(name, f"'{name}' is not supported. {REFUSED[name]}", code="unsupported_parameter")
-    count = request.integer("n", least=1)
-    if count is not None and count > 1:
-        raise not_supported("n", "Only one choice per request is supported. Send the request several times.")
-    bias = request.object("logit_bias")
-    if bias is not None and bias.items():
-        message = "'logit_bias' is not supported: hosts cannot favour or ban single tokens."
-        raise not_supported("logit_bias", message, code="unsupported_parameter")
+    refuse_bias(request)
     for place, modality in enumerate(request.strings("modalities")):
         if modality != "text":
             raise not_supported(f"modalities[{place}]", "Only the modality 'text' is supported.")
-
-
-def _decode_stream(request: Fields, ignored: Ignored) -> tuple[bool, bool]:
-    """Return whether to stream, and whether to end the stream with its usage."""
-    stream = request.boolean("stream") or False
-    options = request.object("stream_options")
-    if options is None:
-        return stream, False
-    include_usage = options.boolean("include_usage") or False
-    obfuscation = options.boolean("include_obfuscation") or False
-    if not stream:
-        ignored.add("stream_options")
-        return False, False
-    if obfuscation:
-        ignored.add("stream_options.include_obfuscation")
-    for field in options.unknown(frozenset({"include_usage", "include_obfuscation"})):
-        ignored.add(options.at(field))
-    return True, include_usage
-
-
-def _decode_sampling(request: Fields) -> dict[str, Any]:
-    """Return the options that the caller gave by OpenAI's names, and only those: no default is ever sent."""
-    tokens = request.integer("max_completion_tokens", least=1, most=2**63 - 1)
-    older = request.integer("max_tokens", least=1, most=2**63 - 1)
-    seed = request.integer("seed")
-    options: dict[str, Any] = {
-        "num_predict": older if tokens is None else tokens,
-        "temperature": request.number("temperature", 0, 2),
-        "top_p": request.number("top_p", 0, 1),
-        "frequency_penalty": request.number("frequency_penalty", -2, 2),
-        "presence_penalty": request.number("presence_penalty", -2, 2),
-        "seed": None if seed is None else (seed + 2**63) % 2**64 - 2**63,
-    }
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _name_think(request: Fields, reasoning: Think | None, extensions: Extensions) -> str:
@@ -142,20 +113,6 @@ def _name_think(request: Fields, reasoning: Think | None, extensions: Extensions
     if reasoning is None:
         return ""
     return "reasoning_effort" if request.get("reasoning") is None else "reasoning"
-
-
-def _decode_stop(request: Fields, ignored: Ignored) -> tuple[str, ...]:
-    value = request.get("stop")
-    if value is None:
-        return ()
-    stop = decode_stop(value, "stop", ignored)
-    if len(stop) > MOST_STOPS:
-        message = (
-            f"Invalid 'stop': array too long. Expected an array with maximum length {MOST_STOPS}, but got an array "
-            f"with length {len(stop)} instead. 'options.stop' takes more."
-        )
-        raise InvalidRequest(message, param="stop", code="array_above_max_length")
-    return stop
 
 
 def _decode_logprobs(request: Fields) -> tuple[bool, int | None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from adapters.errors import InvalidRequest
-from adapters.openai.fields import Fields, Ignored, missing, not_among, not_supported, wrong_type
+from adapters.openai.fields import Fields, Ignored, missing, not_among, wrong_type
+from adapters.openai.files import decode_file
 from adapters.openai.media import decode_audio, decode_image
 from adapters.openai.tool_calls import History, decode_calls
 from adapters.types import Media, Message, Role
@@ -17,7 +18,7 @@ ROLES: dict[str, Role] = {
     "function": "tool",
 }
 
-PARTS = ("text", "image_url", "input_audio", "refusal")
+PARTS = ("text", "image_url", "input_audio", "file", "refusal")
 
 _THINKING = ("reasoning", "reasoning_content", "thinking")
 """Names under which servers send thinking and callers send it back, as one text."""
@@ -95,8 +96,11 @@ def _decode_content(message: Fields, ignored: Ignored) -> tuple[str, tuple[Media
             case "input_audio":
                 media.append(decode_audio(part))
             case "file":
-                text = "Content parts of type 'file' are not supported. Send text as text and images as image_url."
-                raise not_supported(part.at("type"), text)
+                content = decode_file(part, ignored)
+                if isinstance(content, Media):
+                    media.append(content)
+                else:
+                    texts.append(content)
             case _:
                 raise not_among(part.at("type"), kind, PARTS)
     return "\n".join(texts), tuple(media)

@@ -15,12 +15,21 @@ class ListedModel(Struct, frozen=True, kw_only=True):
     Attributes:
         id: The name to ask for it by.
         created: Seconds since the epoch.
+        digests: The hosts that have it, each with the weights that stand behind the name there; empty for a host that
+            does not say.
+        loaded_on: The hosts that have it in memory.
+        size: Bytes on disk; 0 when no host says.
         context_length: The longest context in tokens; None when no host says.
+        capabilities: What it can do, by Ollama's names; empty when no host says.
     """
 
     id: str
     created: int = 0
+    digests: dict[str, str] = {}
+    loaded_on: tuple[str, ...] = ()
+    size: int = 0
     context_length: int | None = None
+    capabilities: frozenset[str] = frozenset()
 
 
 def encode_models(models: Sequence[ListedModel]) -> bytes:
@@ -39,10 +48,21 @@ def _model_object(model: ListedModel) -> dict[str, Any]:
         "object": "model",
         "created": model.created,
         "owned_by": _namespace(model.id),
+        "hosts": [*model.digests],
+        "loaded_on": model.loaded_on,
     }
+    told = {host: digest for host, digest in model.digests.items() if digest}
+    if len({*told.values()}) > 1:
+        fields["digests"] = told
+    elif told:
+        fields["digest"] = next(iter(told.values()))
+    if model.size:
+        fields["size"] = model.size
     if model.context_length is not None:
         # vLLM's name for it beside the usual one: clients look for either
         fields["context_length"] = fields["max_model_len"] = model.context_length
+    if model.capabilities:
+        fields["capabilities"] = sorted(model.capabilities)
     return fields
 
 

@@ -12,22 +12,22 @@ _FORMAT = frozenset({"type", "json_schema"})
 _JSON_SCHEMA = frozenset({"name", "description", "strict", "schema"})
 
 
-def decode_response_format(request: Fields, ignored: Ignored) -> Literal["json"] | Schema | None:
-    """Read the field `response_format`.
+def decode_response_format(request: Fields, ignored: Ignored) -> tuple[Literal["json"] | Schema | None, bool]:
+    """Read the field `response_format`: the form of the answer, and whether it must be kept strictly.
 
     Raises:
         InvalidRequest: Its type is unknown, or a schema is announced and missing.
     """
     form = request.object("response_format")
     if form is None:
-        return None
+        return None, False
     for field in form.unknown(_FORMAT):
         ignored.add(form.at(field))
     match form.required_string("type"):
         case "text":
-            return None
+            return None, False
         case "json_object":
-            return "json"
+            return "json", False
         case "json_schema":
             return _decode_json_schema(form.required_object("json_schema"), ignored)
         case other:
@@ -50,10 +50,10 @@ def decode_format(value: Any, path: str) -> Literal["json"] | Schema | None:
     raise InvalidRequest(f"Invalid '{path}': expected 'json' or a JSON Schema object.", param=path)
 
 
-def _decode_json_schema(json_schema: Fields, ignored: Ignored) -> Schema:
+def _decode_json_schema(json_schema: Fields, ignored: Ignored) -> tuple[Schema, bool]:
     for field in json_schema.unknown(_JSON_SCHEMA):
         ignored.add(json_schema.at(field))
     schema = json_schema.schema("schema")
     if schema is None:
         raise missing(json_schema.at("schema"))
-    return schema
+    return schema, json_schema.boolean("strict") or False

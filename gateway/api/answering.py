@@ -10,6 +10,7 @@ from starlette.routing import Route
 from adapters.errors import (
     BodyTimeout,
     CallerLeft,
+    Forbidden,
     GatewayError,
     InternalError,
     MethodNotAllowed,
@@ -17,8 +18,9 @@ from adapters.errors import (
     UnknownURL,
 )
 from adapters.openai.errors import encode_error
+from gateway.api.unserved import unserved
 from gateway.log import log
-from gateway.record import Record
+from gateway.record import LONGEST, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +66,7 @@ class Answering:
         except GatewayError as error:
             await self._refuse(send, record, error)
         except HTTPException as error:
-            await self._refuse(send, record, _unserved(record, error))
+            await self._refuse(send, record, _meant(scope, record, error))
         except Exception as error:  # noqa: BLE001 - the outermost layer: nothing may end in a bare 500
             await self._refuse(send, record, told(error, record))
         finally:
@@ -124,10 +126,18 @@ def error_headers(error: GatewayError) -> Headers:
     return headers
 
 
-def _unserved(record: Record, refusal: HTTPException) -> GatewayError:
+def _meant(scope: Scope, record: Record, refusal: HTTPException) -> GatewayError:
     """Return what the router's own refusals mean: no such address, or not by this method."""
-    if refusal.status_code == 405:
-        allow = tuple(sorted((refusal.headers or {})["Allow"].split(", ")))
-        message = f"{record.method} is not served at {record.path}; {' and '.join(allow)} is."
-        return MethodNotAllowed(message, allow=allow)
-    return UnknownURL(f"Unknown request URL: {record.method} {record.path}. Check its spelling; the API begins at /v1.")
+    if refusal.status_code != 405:
+        return UnknownURL(f"Unknown request URL: {record.method} {record.path}. {unserved(record.path)}")
+    headers = dict(scope["headers"])
+    if record.method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= headers.keys():
+        origin = headers[b"origin"].decode("latin-1")[:LONGEST]
+        return Forbidden(
+            f"Pages of the origin {origin!r} may not call this gateway from a browser. "
+            "Add the origin to `cors.origins` in its configuration.",
+            detail=f"origin {origin}",
+        )
+    allow = tuple(sorted((refusal.headers or {})["Allow"].split(", ")))
+    message = f"{record.method} is not served at {record.path}; {' and '.join(allow)} is."
+    return MethodNotAllowed(message, allow=allow)

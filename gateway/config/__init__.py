@@ -2,6 +2,25 @@
 
 from gateway.config.loading import load
 from gateway.config.problems import ConfigError, Problem
-from gateway.config.settings import HostSettings, KeySettings, ModelSettings, Settings, Timeouts
+from gateway.config.settings import (
+    CorsSettings,
+    HostSettings,
+    ImageSettings,
+    KeySettings,
+    ModelSettings,
+    Settings,
+    Timeouts,
+)
 
-__all__ = ["ConfigError", "HostSettings", "KeySettings", "ModelSettings", "Problem", "Settings", "Timeouts", "load"]
+__all__ = [
+    "ConfigError",
+    "CorsSettings",
+    "HostSettings",
+    "ImageSettings",
+    "KeySettings",
+    "ModelSettings",
+    "Problem",
+    "Settings",
+    "Timeouts",
+    "load",
+]

@@ -13,7 +13,8 @@ from adapters.errors import InvalidRequest
 from adapters.ollama.names import canonical
 from adapters.options import KNOWN, RETIRED, check_keep_alive, check_option
 from adapters.types import KeepAlive
-from gateway.config.settings import HostSettings, KeySettings, ModelSettings, Settings
+from gateway.config.allow import Allowed
+from gateway.config.settings import HostSettings, ImageSettings, KeySettings, ModelSettings, Settings
 from gateway.config.source import Path
 from gateway.hop.origin import Origin, parse_origin
 from gateway.hop.request import RequestEncoder
@@ -23,6 +24,8 @@ Finding = tuple[Path, str, str]
 _LISTEN = re.compile(r"(?:\[(?P<ipv6>[^\[\]]+)\]|(?P<name>[^\[\]:]*)):(?P<port>[0-9]{1,5})")
 _PRINTABLE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_USUAL_PORT = re.compile(r"http://.*:80|https://.*:443")
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -33,6 +36,8 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _check_hosts(settings.hosts)
     yield from _check_models(settings.models)
     yield from _check_keys(settings.keys)
+    yield from _check_origins(settings.cors.origins)
+    yield from _check_images(settings.images)
     if settings.auth == "none" and settings.keys:
         yield ("auth",), "is none, but there are keys", "Remove the keys, or remove `auth: none` so that they count."
     yield from _check_numbers(settings)
@@ -82,7 +87,7 @@ def _check_listen(settings: Settings) -> Iterator[Finding]:
 def _check_numbers(settings: Settings) -> Iterator[Finding]:
     if not math.isfinite(settings.grace) or settings.grace < 0:
         yield ("grace",), "must be a number of seconds, 0 or more", ""
-    for name in ("probe_interval", "receive_timeout", "max_body"):
+    for name in ("probe_interval", "receive_timeout", "max_body", "max_choices"):
         if not 0 < getattr(settings, name) < math.inf:
             yield (name,), "must be a number above 0", ""
     for name in settings.timeouts.__struct_fields__:
@@ -230,3 +235,30 @@ def _check_keys(keys: tuple[KeySettings, ...]) -> Iterator[Finding]:
             owner = owners.setdefault(digest, key.name)
             if owner != key.name:
                 yield at, f"is the same key as that of {owner}", "Give each name a key of its own."
+
+
+def _check_origins(origins: tuple[str, ...]) -> Iterator[Finding]:
+    for index, origin in enumerate(origins):
+        if origin != "*" and (not _ORIGIN.fullmatch(origin) or _USUAL_PORT.fullmatch(origin)):
+            yield (
+                ("cors", "origins", index),
+                f"{origin!r} is not an origin",
+                "Write it as browsers send it: scheme, host, and port unless it is the usual one, in small letters and "
+                'without a path, such as https://app.example or http://localhost:3000; or "*" for every page.',
+            )
+
+
+def _check_images(images: ImageSettings) -> Iterator[Finding]:
+    for index, entry in enumerate(images.allow):
+        try:
+            Allowed((entry,))
+        except ValueError as error:
+            yield (
+                ("images", "allow", index),
+                str(error),
+                "Write public for every public address, a host such as nas.lan or nas.lan:8080, or a network such as "
+                "10.0.0.0/8.",
+            )
+    for name in ("max_bytes", "timeout"):
+        if not 0 < getattr(images, name) < math.inf:
+            yield ("images", name), "must be a number above 0", ""

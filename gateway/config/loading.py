@@ -16,14 +16,22 @@ import msgspec
 
 from gateway.config.checks import check
 from gateway.config.problems import ConfigError, Problem
-from gateway.config.settings import HostSettings, KeySettings, ModelSettings, Settings, Timeouts
+from gateway.config.settings import (
+    CorsSettings,
+    HostSettings,
+    ImageSettings,
+    KeySettings,
+    ModelSettings,
+    Settings,
+    Timeouts,
+)
 from gateway.config.source import Path, Source, write
 
 PREFIX = "OLLAMA_GATEWAY_"
 
 LISTS: dict[str, type[Any]] = {"hosts": HostSettings, "keys": KeySettings}
 TABLES: dict[str, type[Any]] = {"models": ModelSettings}
-GROUPS: dict[str, type[Any]] = {"timeouts": Timeouts}
+GROUPS: dict[str, type[Any]] = {"cors": CorsSettings, "images": ImageSettings, "timeouts": Timeouts}
 
 _TEXTS: frozenset[Path] = frozenset(
     (name,) for name in Settings.__struct_fields__ if isinstance(getattr(Settings(), name), str)

@@ -45,6 +45,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         keep_alive: How long it stays loaded after a request.
         think: Whether, or how hard, it thinks.
         truncate: Whether a prompt that does not fit is cut instead of refused.
+        check_schema: Whether answers and calls that must follow a `strict` schema are checked, and asked for once more.
     """
 
     aliases: tuple[str, ...] = ()
@@ -52,6 +53,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     keep_alive: KeepAlive | None = None
     think: Think | None = None
     truncate: bool | None = None
+    check_schema: bool = True
 
 
 class KeySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,6 +89,33 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     total: float | None = None
 
 
+class CorsSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which pages of the web may call from within a browser.
+
+    Attributes:
+        origins: Their origins as browsers send them, `https://app.example`; `*` for every page.
+    """
+
+    origins: tuple[str, ...] = ()
+
+
+class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Images that a request names by URL.
+
+    Attributes:
+        fetch: Whether the gateway fetches them.
+        allow: From where: `public` for every public address, a host by its name, or an address or network, public or
+            not; see `gateway.config.allow`.
+        max_bytes: Largest image, in bytes.
+        timeout: Seconds for an image to arrive, redirects included.
+    """
+
+    fetch: bool = False
+    allow: tuple[str, ...] = ("public",)
+    max_bytes: int = 20 * 1024 * 1024
+    timeout: float = 10.0
+
+
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings.
 
@@ -97,11 +126,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         keys: Keys that callers may use.
         auth: `keys`: with keys, each request needs one; without keys only loopback is served. `none`: everyone may use
             everything, wherever it listens.
+        cors: Which pages of the web may call from within a browser.
         demo: Whether a simulated host with the model `demo` stands beside the real ones.
         probe_interval: Seconds between two looks at a host.
         timeouts: How long a host may take.
         receive_timeout: Seconds a caller may take to send a request, or to take what is sent to it.
         max_body: Largest request body, in bytes.
+        max_choices: How many answers one request may ask for, such as with `n`.
+        images: Images that a request names by URL.
         grace: Seconds that running answers may still take when the gateway stops.
         log: `json`, `text`, or `auto`: text on a terminal, JSON elsewhere.
     """
@@ -111,10 +143,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     models: dict[str, ModelSettings] = {}
     keys: tuple[KeySettings, ...] = ()
     auth: Literal["keys", "none"] = "keys"
+    cors: CorsSettings = CorsSettings()
     demo: bool = True
     probe_interval: float = 10.0
     timeouts: Timeouts = Timeouts()
     receive_timeout: float = 60.0
     max_body: int = 64 * 1024 * 1024
+    max_choices: int = 8
+    images: ImageSettings = ImageSettings()
     grace: float = 30.0
     log: Literal["auto", "json", "text"] = "auto"

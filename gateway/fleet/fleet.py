@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from adapters.errors import HostError, HostLacksModel, HostUnreachable
+from adapters.ollama.profile import offers
 from gateway.fleet.host import Host, View
 from gateway.fleet.prober import Prober
+from gateway.fleet.profiles import Learner, Profiles
 from gateway.log import log
 from gateway.routing import Candidate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from adapters.ollama.inventory import Version
     from adapters.types import Model, Profile
     from gateway.config import HostSettings, Timeouts
     from gateway.metrics import Metrics
-
-    _Weights = tuple[str, Version | None]
-    """The digest of a model and the version that runs it: what a model can depends on both (wire.md 1.10)."""
 
 REFRESH = 1.0
 """Seconds that a request for a model that nobody seems to have may wait for a fresh look at the hosts."""
@@ -39,8 +37,11 @@ class Fleet:
     def __init__(self, hosts: Iterable[HostSettings], *, timeouts: Timeouts, interval: float, metrics: Metrics) -> None:
         self.hosts = {host.label: Host(host, timeouts) for host in hosts}
         self._probers = {label: Prober(host, interval, partial(self._see, host)) for label, host in self.hosts.items()}
+        self._profiles = Profiles()
+        self._learners = {
+            label: Learner(host, self._probers[label], self._profiles) for label, host in self.hosts.items()
+        }
         self._metrics = metrics
-        self._profiles: dict[_Weights, asyncio.Task[Profile]] = {}
         self._turn = 0
 
     def start(self) -> None:
@@ -50,11 +51,10 @@ class Fleet:
 
     async def stop(self) -> None:
         """Look no more, and close every connection."""
-        asking = list(self._profiles.values())
-        for task in asking:
-            task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
         await asyncio.gather(*(prober.stop() for prober in self._probers.values()))
+        await asyncio.gather(*(learner.stop() for learner in self._learners.values()))
+        await self._profiles.stop()
+        await asyncio.gather(*(prober.close() for prober in self._probers.values()))
         await asyncio.gather(*(host.hop.aclose() for host in self.hosts.values()))
 
     def candidates(self, key: str, without: Collection[str] = ()) -> list[Candidate]:
@@ -147,6 +147,10 @@ class Fleet:
             self._see(host, replace(host.view, models=models))
         self._probers[host.label].look_now()
 
+    def known(self, choice: Candidate) -> Profile | None:
+        """Return what a model is like, where a host has told it already."""
+        return self._profiles.known((choice.digest, self.hosts[choice.host].view.version))
+
     async def profile(self, choice: Candidate) -> Profile:
         """Return what a model is like, asked once for each digest and version of Ollama.
 
@@ -154,22 +158,22 @@ class Fleet:
             HostError: The host does not tell.
             OutOfDescriptors: The gateway cannot ask.
         """
-        prober = self._probers[choice.host]
+        ask = partial(self._probers[choice.host].profile, choice.model)
         if not choice.digest:  # nothing would show that other weights stand behind the name now
-            return await prober.profile(choice.model)
-        weights = choice.digest, self.hosts[choice.host].view.version
-        asking = self._profiles.get(weights)
-        if asking is None:
-            asking = self._profiles[weights] = asyncio.create_task(prober.profile(choice.model))
-            asking.add_done_callback(partial(self._asked, weights))
-        # Several requests may wait for one answer; one of them that leaves must not take it from the others.
-        return await asyncio.shield(asking)
+            return await ask()
+        return await self._profiles.get((choice.digest, self.hosts[choice.host].view.version), ask)
 
-    def _asked(self, weights: _Weights, asking: asyncio.Task[Profile]) -> None:
-        """Forget a failure, whoever still waits for it: the next request asks anew."""
-        failed = asking.cancelled() or asking.exception() is not None
-        if failed and self._profiles.get(weights) is asking:
-            del self._profiles[weights]
+    def told(self, host: Host, model: Model) -> Profile | None:
+        """Return what a model of a host is like, where that is known."""
+        return self._profiles.known((model.digest, host.view.version))
+
+    def able(self, capability: str) -> list[str]:
+        """Return the models of healthy hosts that are known to have a capability, by their short names."""
+        return sorted(
+            places[0][1].name.removesuffix(":latest")
+            for places in self.models().values()
+            if any(profile and offers(profile, capability) for profile in (self.told(*place) for place in places))
+        )
 
     def _see(self, host: Host, view: View) -> None:
         """Replace what is known of a host, and tell of it. Every change goes through here."""
@@ -180,8 +184,12 @@ class Fleet:
         elif view.error is not None and (before.up or before.error is None):
             reason = view.error.detail or view.error.message
             log("host is down", "warning", host=host.label, url=host.hop.url, reason=reason)
-        present = {
-            (model.digest, other.view.version) for other in self.hosts.values() for model in other.view.models.values()
-        }
-        for gone in self._profiles.keys() - present:
-            del self._profiles[gone]
+        if view.models != before.models or view.version != before.version:
+            self._profiles.keep(
+                {
+                    (model.digest, host.view.version)
+                    for host in self.hosts.values()
+                    for model in host.view.models.values()
+                }
+            )
+        self._learners[host.label].learn()

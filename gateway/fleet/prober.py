@@ -64,6 +64,9 @@ class Prober:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Close the connections; nothing can be asked any more."""
         await self._asker.close()
 
     def look_now(self) -> None:

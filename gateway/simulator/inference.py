@@ -244,7 +244,7 @@ def _tokens(run: Run, completion: Completion) -> Iterable[Token]:
     form = _check_form(run, completion)
     _check_images(run, completion)
     spoken = run.model.speak(replace(completion.prompt, format=form, options=run.options))
-    if form is None:
+    if form is None or not run.model.constrained:
         return spoken
     thoughts, rest = split_thoughts(spoken)
     constrained = constrain(run.model, rest, form)

@@ -158,6 +158,7 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
         gpu_share: How much of it is on GPUs when loaded, from 0 to 1.
         blob: What weights it has. Models with the same weights share a runner (wire.md 3.5); its own name when empty.
         load_error: Why it cannot be loaded; empty when it can.
+        constrained: Whether its runner holds answers to a format. Some runners leave that to the model.
     """
 
     name: str
@@ -183,6 +184,7 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
     gpu_share: float = 1.0
     blob: str = ""
     load_error: str = ""
+    constrained: bool = True
 
     @property
     def full_name(self) -> names.Name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +12,11 @@ from openai.types.chat import ChatCompletion
 
 from gateway.config import ModelSettings
 from gateway.simulator import Simulator
+from tests.conformance.proof import prove
+from tests.conformance.rows import shown_by
 from tests.e2e.calling import Caller, calling, said
 from tests.e2e.cast import KINDS, models
+from tests.e2e.wire import SEEN
 from tests.running import HostSettings, chats, eventually
 
 Ask = Callable[..., Awaitable[ChatCompletion]]
@@ -80,6 +83,15 @@ async def serving(**settings: Any) -> AsyncIterator[Fleet]:
         hosts = [HostSettings(url=host.url, name=name, parallel=4) for name, host in (("old", old), ("new", new))]
         async with calling(*hosts, models=ALIASES, **settings) as caller:
             yield Fleet(old, new, caller)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Hold what a test says that it shows to what it got."""
+    SEEN.clear()
+    yield
+    for row in shown_by(item):
+        prove(row, SEEN)
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

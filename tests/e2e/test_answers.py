@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletion
 
+from tests.conformance.rows import CHAT, shows
 from tests.e2e.calling import WAYS, Caller, said
 from tests.e2e.cast import LONG, SAID
 from tests.e2e.conftest import Ask, Host
@@ -41,6 +42,7 @@ async def test_every_answer_has_an_id_of_its_own_and_the_fingerprint_of_its_mode
     assert first.system_fingerprint == second.system_fingerprint != other.system_fingerprint
 
 
+@shows(CHAT, "honoured", "metadata", remark="the answer repeats it")
 async def test_an_answer_ends_with_what_the_host_says_of_its_work(ask: Ask, caller: Caller) -> None:
     await ask("chat", "long", metadata={"job": "7"})
 
@@ -74,6 +76,7 @@ async def test_a_conversation_reaches_the_host_as_it_was_said(ask: Ask, host: Ho
     ]
 
 
+@shows(CHAT, "honoured", "stream_options.include_usage")
 async def test_the_usage_of_a_stream_comes_only_when_it_is_wanted(caller: Caller, host: Host) -> None:
     asked: dict[str, Any] = {"model": host.model("chat"), "messages": said("hi"), "stream": True}
     usages = []
@@ -147,6 +150,7 @@ async def test_the_headers_and_lines_of_a_stream(caller: Caller, host: Host) -> 
     assert lines[-2:] == ["data: [DONE]", ""]
 
 
+@shows(CHAT, "honoured", "stream")
 async def test_a_stream_comes_piece_by_piece(caller: Caller, host: Host) -> None:
     """The host still works when the first piece is here."""
     host.simulator.token_seconds = 0.005

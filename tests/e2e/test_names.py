@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from gateway.config import ModelSettings
 from gateway.simulator import Simulator
+from tests.conformance.rows import CHAT, shows
 from tests.e2e.calling import Caller, calling, said
 from tests.e2e.cast import KINDS, SAID
 from tests.e2e.conftest import Ask, Host
@@ -18,6 +19,7 @@ from tests.gateway.simulator.tiny import tiny_chat
 NAMES = [f"{model}:{kind}" for kind in KINDS for model in ("chat", "think", "plain", "see")]
 
 
+@shows(CHAT, "honoured", "model")
 @pytest.mark.asyncio(loop_scope="package")
 @pytest.mark.parametrize("name", ["chat:{}", "CHAT:{}", "gpt-4o-mini-{}"])
 async def test_an_answer_repeats_the_name_that_was_asked_for(caller: Caller, host: Host, way: str, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionTokenLogprob
 
+from tests.conformance.rows import CHAT, shows
 from tests.e2e.calling import Caller
 from tests.e2e.conftest import Ask, Host
 
@@ -27,23 +28,37 @@ async def test_what_was_not_said_is_not_sent(ask: Ask, host: Host, way: str) -> 
     ]
 
 
+OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"temperature": 0, "top_p": 1}, {"temperature": 0, "top_p": 1}),
+    ({"temperature": 0.7}, {"temperature": 0.7}),
+    ({"top_p": 0.25}, {"top_p": 0.25}),
+    ({"frequency_penalty": -2, "presence_penalty": 1.5}, {"frequency_penalty": -2, "presence_penalty": 1.5}),
+    ({"seed": 42}, {"seed": 42}),
+    ({"max_tokens": 100}, {"num_predict": 100}),
+    ({"max_completion_tokens": 50}, {"num_predict": 50}),
+]
+
+
 @pytest.mark.parametrize(
     ("asked", "options"),
-    [
-        ({"temperature": 0, "top_p": 1}, {"temperature": 0, "top_p": 1}),
-        ({"temperature": 0.7}, {"temperature": 0.7}),
-        ({"top_p": 0.25}, {"top_p": 0.25}),
-        ({"frequency_penalty": -2, "presence_penalty": 1.5}, {"frequency_penalty": -2, "presence_penalty": 1.5}),
-        ({"seed": 42}, {"seed": 42}),
-        ({"max_tokens": 100}, {"num_predict": 100}),
-        ({"max_completion_tokens": 50, "max_tokens": 100}, {"num_predict": 50}),
-        ({"n": 1, "temperature": None, "stop": None, "max_tokens": None}, None),
-    ],
+    [pytest.param(asked, options, marks=shows(CHAT, "honoured", *asked)) for asked, options in OPTIONS],
 )
 async def test_what_was_said_is_sent_as_it_was_said(ask: Ask, host: Host, asked: Any, options: Any) -> None:
-    completion = await ask("chat", **asked)
+    await ask("chat", **asked)
 
-    assert host.chats[0].get("options") == options
+    assert host.chats[0]["options"] == options
+
+
+async def test_the_newer_name_of_the_limit_counts(ask: Ask, host: Host) -> None:
+    await ask("chat", max_completion_tokens=50, max_tokens=100)
+
+    assert host.chats[0]["options"] == {"num_predict": 50}
+
+
+async def test_null_says_nothing(ask: Ask, host: Host) -> None:
+    completion = await ask("chat", n=1, temperature=None, stop=None, max_tokens=None)
+
+    assert "options" not in host.chats[0]
     assert len(completion.choices) == 1
 
 
@@ -68,7 +83,14 @@ async def test_an_endless_repetition_ends(ask: Ask, caller: Caller, host: Host) 
     assert caller.answers[0].data[-1].get("ollama", {}).get("usage_estimated") is (None if host.native else True)
 
 
-@pytest.mark.parametrize("stop", [" 7", [" 7", "never"], ["never", "1 2 3 4 5 6 7"[-2:]]])
+@pytest.mark.parametrize(
+    "stop",
+    [
+        pytest.param(" 7", marks=shows(CHAT, "honoured", "stop")),
+        pytest.param([" 7", "never"], marks=shows(CHAT, "honoured", "stop[]")),
+        ["never", " 7"],
+    ],
+)
 async def test_a_stop_text_ends_an_answer_and_is_not_part_of_it(ask: Ask, stop: Any) -> None:
     completion = await ask("chat", "long", stop=stop)
 
@@ -100,6 +122,7 @@ async def logprobs(ask: Ask, **asked: Any) -> list[ChatCompletionTokenLogprob]:
     return found.content
 
 
+@shows(CHAT, "honoured", "logprobs")
 async def test_log_probabilities(ask: Ask) -> None:
     for entry in await logprobs(ask):
         assert math.isfinite(entry.logprob)
@@ -107,6 +130,7 @@ async def test_log_probabilities(ask: Ask) -> None:
         assert entry.top_logprobs == []
 
 
+@shows(CHAT, "honoured", "top_logprobs")
 async def test_log_probabilities_of_what_could_have_been(ask: Ask) -> None:
     first, *others = await logprobs(ask, top_logprobs=3)
 

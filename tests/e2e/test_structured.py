@@ -11,6 +11,7 @@ import openai
 import pytest
 from pydantic import BaseModel
 
+from tests.conformance.rows import CHAT, shows
 from tests.e2e.calling import WAYS, Caller, said
 from tests.e2e.cast import SAID
 from tests.e2e.conftest import Ask, Host
@@ -71,6 +72,7 @@ async def parse(caller: Caller, way: str, **asked: Any) -> Any:
                 return await stream.get_final_completion()
 
 
+@shows(CHAT, "honoured", "response_format.json_schema.schema")
 @pytest.mark.parametrize("way", WAYS)
 async def test_an_answer_as_an_object(caller: Caller, host: Host, way: str) -> None:
     completion = await parse(caller, way, model=host.model("chat"), messages=said("json"), response_format=Report)
@@ -99,6 +101,7 @@ async def test_an_answer_as_an_object_after_thinking(caller: Caller, host: Host,
     assert message.parsed == report(host, "Paris", 21, ok=True)
 
 
+@shows(CHAT, "honoured", "response_format.type: json_object")
 async def test_any_json(ask: Ask, host: Host) -> None:
     said_by_itself = await ask("chat", "json", response_format={"type": "json_object"})
     held = await ask("chat", "hi", response_format={"type": "json_object"})
@@ -108,6 +111,7 @@ async def test_any_json(ask: Ask, host: Host) -> None:
     assert [chat["format"] for chat in host.chats] == ["json", "json"]
 
 
+@shows(CHAT, "honoured", "response_format.type: text")
 async def test_text_is_no_form(ask: Ask, host: Host) -> None:
     await ask("chat", response_format={"type": "text"})
 

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.calling import Caller, said
+from gateway.simulator import Simulator
+from tests.conformance.rows import CHAT, shows
+from tests.e2e.calling import Caller, calling, said
 from tests.e2e.conftest import Ask, Host
+from tests.gateway.simulator.tiny import tiny_think
+from tests.running import chats
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -42,21 +46,36 @@ async def test_thinking_comes_in_deltas_before_the_answer(caller: Caller, host: 
     assert "".join(deltas[place].reasoning for place in thoughts).strip() == THOUGHT
 
 
+QUICK = ("Quick thought.", "Hi, low effort.")
+USUAL = (THOUGHT, "Hi! I thought about it.")
+LONG = (HARD, "Hi, high effort.")
+NONE = (None, None)
+
+
+def effort(word: str, remark: str = "") -> pytest.MarkDecorator:
+    return shows(CHAT, "honoured", f"reasoning_effort: {word}", remark=remark)
+
+
 @pytest.mark.parametrize(
     ("asked", "sent", "thought", "answer"),
     [
-        ({"reasoning_effort": "none"}, False, None, None),
-        ({"reasoning_effort": "minimal"}, "low", "Quick thought.", "Hi, low effort."),
-        ({"reasoning_effort": "low"}, "low", "Quick thought.", "Hi, low effort."),
-        ({"reasoning_effort": "medium"}, "medium", THOUGHT, "Hi! I thought about it."),
-        ({"reasoning_effort": "high"}, "high", HARD, "Hi, high effort."),
-        ({"reasoning_effort": "xhigh"}, "max", THOUGHT, "Hi! I thought about it."),
-        ({"extra_body": {"reasoning": {"effort": "low"}}}, "low", "Quick thought.", "Hi, low effort."),
-        ({"extra_body": {"reasoning": {"enabled": False}}}, False, None, None),
-        ({"extra_body": {"think": False}}, False, None, None),
-        ({"extra_body": {"think": "high"}}, "high", HARD, "Hi, high effort."),
-        ({"extra_body": {"think": True}}, True, THOUGHT, "Hi! I thought about it."),
-        ({"reasoning_effort": "low", "extra_body": {"think": "high"}}, "high", HARD, "Hi, high effort."),
+        pytest.param({"reasoning_effort": "none"}, False, *NONE, marks=effort("none")),
+        pytest.param({"reasoning_effort": "minimal"}, "low", *QUICK, marks=effort("minimal", "as `low`")),
+        pytest.param({"reasoning_effort": "low"}, "low", *QUICK, marks=effort("low")),
+        pytest.param({"reasoning_effort": "medium"}, "medium", *USUAL, marks=effort("medium")),
+        pytest.param({"reasoning_effort": "high"}, "high", *LONG, marks=effort("high")),
+        pytest.param({"reasoning_effort": "xhigh"}, "max", *USUAL, marks=effort("xhigh", "as `max`")),
+        pytest.param({"reasoning_effort": "max"}, "max", *USUAL, marks=effort("max")),
+        pytest.param(
+            {"extra_body": {"reasoning": {"effort": "low"}}}, "low", *QUICK, marks=shows(CHAT, "honoured", "reasoning.effort")
+        ),
+        pytest.param(
+            {"extra_body": {"reasoning": {"enabled": False}}}, False, *NONE, marks=shows(CHAT, "honoured", "reasoning.enabled")
+        ),
+        pytest.param({"extra_body": {"think": False}}, False, *NONE, marks=shows(CHAT, "honoured", "think")),
+        pytest.param({"extra_body": {"think": "high"}}, "high", *LONG, marks=shows(CHAT, "honoured", "think")),
+        pytest.param({"extra_body": {"think": True}}, True, *USUAL, marks=shows(CHAT, "honoured", "think")),
+        ({"reasoning_effort": "low", "extra_body": {"think": "high"}}, "high", *LONG),
     ],
 )
 async def test_how_hard_it_thinks(
@@ -71,6 +90,14 @@ async def test_how_hard_it_thinks(
         assert message.content == answer
 
 
+@shows(CHAT, "honoured", "reasoning_effort: max", remark="as `high` before Ollama 0.22")
+async def test_a_host_that_does_not_know_the_hardest_thinking_is_asked_for_hard_thinking() -> None:
+    async with Simulator(models=[tiny_think], version="0.21.0") as host, calling(host) as caller:
+        await caller.ask("async", model="tiny-think", messages=said("hi"), reasoning_effort="max")
+
+    assert chats(host)[0]["think"] == "high"
+
+
 async def test_a_call_of_a_tool_after_thinking(ask: Ask) -> None:
     tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}}}
     completion = await ask("think", tools=[tool])
@@ -82,6 +109,27 @@ async def test_a_call_of_a_tool_after_thinking(ask: Ask) -> None:
     assert completion.choices[0].finish_reason == "tool_calls"
 
 
+DETAILS = [{"type": "reasoning.text", "text": "H"}, {"type": "reasoning.text", "text": "m."}]
+
+
+@pytest.mark.parametrize(
+    "thoughts",
+    [
+        pytest.param({"reasoning": "Hm."}, marks=shows(CHAT, "honoured", "messages[].reasoning")),
+        pytest.param({"reasoning_content": "Hm."}, marks=shows(CHAT, "honoured", "messages[].reasoning_content")),
+        pytest.param({"thinking": "Hm."}, marks=shows(CHAT, "honoured", "messages[].thinking")),
+        pytest.param(
+            {"reasoning_details": DETAILS}, marks=shows(CHAT, "honoured", "messages[].reasoning_details[].text")
+        ),
+    ],
+    ids=list,
+)
+async def test_thoughts_come_back_by_the_name_of_any_server(ask: Ask, host: Host, thoughts: dict[str, Any]) -> None:
+    await ask("think", [*said("hi"), {"role": "assistant", "content": "Hello.", **thoughts}, *said("and?")])
+
+    assert host.chats[0]["messages"][1] == {"role": "assistant", "content": "Hello.", "thinking": "Hm."}
+
+
 async def test_thinking_goes_back_with_the_answer_it_belongs_to(ask: Ask, host: Host) -> None:
     first = await ask("think")
     await ask("think", [*said("hi"), first.choices[0].message.to_dict(exclude_unset=False), *said("and?")])
@@ -91,6 +139,7 @@ async def test_thinking_goes_back_with_the_answer_it_belongs_to(ask: Ask, host: 
     assert assistant["thinking"].strip() == THOUGHT
 
 
+@shows(CHAT, "accepted without effect", "reasoning_effort", remark="with a model that cannot think")
 async def test_a_model_that_cannot_think_answers_without(ask: Ask, host: Host, caller: Caller) -> None:
     completion = await ask("chat", reasoning_effort="high")
 

@@ -135,10 +135,13 @@ async def test_the_whole_loop_of_a_tool(ask: Ask, host: Host) -> None:
     ]
 
 
-async def test_a_wish_for_one_call_at_a_time_has_no_effect_and_is_named(ask: Ask, caller: Caller) -> None:
-    await ask("chat", "one", tools=TOOLS, parallel_tool_calls=False)
+@pytest.mark.parametrize("question", ["one", "two", "mixed"])
+async def test_one_call_at_a_time(ask: Ask, caller: Caller, question: str) -> None:
+    completion = await ask("chat", question, tools=TOOLS, parallel_tool_calls=False)
 
-    assert caller.answers[0].headers["x-gateway-ignored"] == "parallel_tool_calls"
+    assert len(calls(completion)) == 1
+    assert completion.choices[0].finish_reason == "tool_calls"
+    assert "x-gateway-ignored" not in caller.answers[0].headers
 
 
 async def test_a_choice_of_no_tool_hides_the_tools(ask: Ask, host: Host) -> None:
@@ -159,10 +162,14 @@ PARSED: Any = openai.pydantic_function_tool(GetWeather, name="get_weather")
 """A strict tool: the SDK makes objects of its arguments."""
 
 
+class GetWeatherOf(BaseModel):
+    city: str
+
+
 @pytest.mark.parametrize("question", ["one", "two"])
 async def test_arguments_parsed_by_the_sdk(caller: Caller, host: Host, question: str) -> None:
-    """The model leaves out `days`, which no schema makes it say: the class has a default for it."""
-    asked: Any = {"model": host.model("chat"), "messages": said(question), "tools": [PARSED]}
+    tool: Any = openai.pydantic_function_tool(GetWeatherOf, name="get_weather")
+    asked: Any = {"model": host.model("chat"), "messages": said(question), "tools": [tool]}
     sync: Any = caller.sync.chat.completions
     whole = await caller.client.chat.completions.parse(**asked)
     in_a_thread = await asyncio.to_thread(sync.parse, **asked)
@@ -171,7 +178,7 @@ async def test_arguments_parsed_by_the_sdk(caller: Caller, host: Host, question:
         streamed = await stream.get_final_completion()
 
     cities = {"one": ["Austin"], "two": ["Austin", "Paris"]}[question]
-    expected = [GetWeather(city=city) for city in cities]
+    expected = [GetWeatherOf(city=city) for city in cities]
     assert [(event.index, event.name) for event in events] == [(place, "get_weather") for place in range(len(cities))]
     assert [event.parsed_arguments for event in events] == expected
     for completion in (whole, in_a_thread, streamed):

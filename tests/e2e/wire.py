@@ -14,11 +14,15 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 DONE = b"data: [DONE]\n\n"
 
+SEEN: list[Answer] = []
+"""Every answer that the running test got, by whichever caller."""
+
 
 class Answer:
     """An answer of the gateway as the SDK got it.
 
     Attributes:
+        method: How it was asked.
         path: What was asked.
         asked: The body of the request; None for none.
         headers: Of the answer.
@@ -28,12 +32,14 @@ class Answer:
     """
 
     def __init__(self, request: httpx2.Request, response: httpx2.Response) -> None:
+        self.method = request.method
         self.path = request.url.path
         self.asked: Any = json.loads(request.content) if request.content else None
         self.headers = response.headers
         self.status = response.status_code
         self.body = b""
         self.whole = False
+        SEEN.append(self)
 
     @property
     def streamed(self) -> bool:
@@ -74,11 +80,12 @@ class Answer:
             return
         assert len({(chunk.id, chunk.created, chunk.system_fingerprint) for chunk in chunks}) == 1
         assert {chunk.model for chunk in chunks} == {self.asked["model"]}
-        roles = [choice.delta.role for chunk in chunks for choice in chunk.choices]
-        assert roles == ["assistant"] + [None] * (len(roles) - 1)
+        for index in {choice.index for chunk in chunks for choice in chunk.choices}:
+            deltas = [choice.delta for chunk in chunks for choice in chunk.choices if choice.index == index]
+            assert [delta.role for delta in deltas] == ["assistant"] + [None] * (len(deltas) - 1)
 
     def _judge_end(self, data: list[Any]) -> None:
-        """A whole stream: one finish, on an empty delta; usage at the end when asked for, and announced before."""
+        """A whole stream: one finish a choice, on an empty delta; usage at the end when asked for, and announced before."""
         wanted = (self.asked.get("stream_options") or {}).get("include_usage", False)
         *chunks, last = data
         if wanted:
@@ -88,9 +95,14 @@ class Answer:
             *chunks, last = chunks
         else:
             assert not any("usage" in chunk for chunk in data)
-        assert last["choices"][0]["delta"] == {}
-        assert last["choices"][0]["finish_reason"] in ("stop", "length", "tool_calls")
-        assert {chunk["choices"][0]["finish_reason"] for chunk in chunks} == {None}
+        choices = [choice for chunk in (*chunks, last) for choice in chunk["choices"]]
+        assert {len(chunk["choices"]) for chunk in (*chunks, last)} == {1}
+        assert {choice["index"] for choice in choices} == set(range(self.asked.get("n") or 1))
+        for index in range(self.asked.get("n") or 1):
+            *before, end = (choice for choice in choices if choice["index"] == index)
+            assert end["delta"] == {}
+            assert end["finish_reason"] in ("stop", "length", "tool_calls", "function_call")
+            assert {choice["finish_reason"] for choice in before} == {None}
 
 
 def _judge_error(body: Any) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.types import ChatRequest, Message
+from adapters.types import ChatRequest, EmbedRequest, Message
 from gateway.catalogue import Catalogue
 from gateway.config import ModelSettings
 
@@ -19,8 +19,8 @@ CATALOGUE = Catalogue(
 )
 
 
-def ask(**fields) -> ChatRequest:
-    return ChatRequest(model="x", messages=(Message(role="user", text="hi"),), **fields)
+def ask(model="llama3.2", **fields) -> ChatRequest:
+    return ChatRequest(model=model, messages=(Message(role="user", text="hi"),), **fields)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_name_means_a_model(name, key):
 
 
 def test_what_the_caller_did_not_say_comes_from_the_configuration():
-    request = CATALOGUE.apply("llama3.2:latest", ask())
+    request = CATALOGUE.apply(ask())
 
     assert request == ask(
         options={"num_ctx": 8192, "temperature": 0.5}, stop=("<end>",), keep_alive="30m", think=False, truncate=True
@@ -49,7 +49,7 @@ def test_what_the_caller_did_not_say_comes_from_the_configuration():
 def test_what_the_caller_said_wins():
     said = ask(options={"temperature": 0.9}, stop=("x",), keep_alive=0, think=True, truncate=False)
 
-    request = CATALOGUE.apply("llama3.2:latest", said)
+    request = CATALOGUE.apply(said)
 
     assert request == ask(
         options={"num_ctx": 8192, "temperature": 0.9}, stop=("x",), keep_alive=0, think=True, truncate=False
@@ -57,7 +57,36 @@ def test_what_the_caller_said_wins():
 
 
 def test_a_model_that_is_not_configured_is_left_alone_but_never_cut():
-    assert CATALOGUE.apply("qwen3:8b", ask()) == ask(truncate=False)
+    assert CATALOGUE.apply(ask("qwen3:8b")) == ask("qwen3:8b", truncate=False)
+
+
+def test_an_alias_has_the_settings_of_what_it_means():
+    assert CATALOGUE.apply(ask("Small")).keep_alive == "30m"
+
+
+def test_a_request_for_vectors_takes_what_is_about_loading_and_cutting():
+    request = CATALOGUE.apply(EmbedRequest(model="llama3.2", inputs=("hi",)))
+
+    assert request == EmbedRequest(
+        model="llama3.2",
+        inputs=("hi",),
+        options={"num_ctx": 8192, "temperature": 0.5},
+        keep_alive="30m",
+        truncate=True,
+    )
+
+
+def test_applying_twice_changes_nothing():
+    once = CATALOGUE.apply(ask(options={"seed": 7}))
+
+    assert CATALOGUE.apply(once) == once
+
+
+@pytest.mark.parametrize(("model", "checks"), [("llama3.2", True), ("loose", False), ("unknown", True)])
+def test_whether_strict_means_a_check(model, checks):
+    catalogue = Catalogue({"llama3.2": ModelSettings(), "loose": ModelSettings(check_schema=False)})
+
+    assert catalogue.checks_schemas(model) is checks
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import re
 import pytest
 
 from adapters.errors import Stopping
-from gateway.log import set_up
 from gateway.simulator import Simulator
 from gateway.simulator.faults import Fail
 from tests.running import chats, events, eventually, running
@@ -17,16 +16,6 @@ from tests.running import chats, events, eventually, running
 async def host():
     async with Simulator() as host:
         yield host
-
-
-@pytest.fixture
-def log(tmp_path, monkeypatch):
-    """Return what has been logged so far."""
-    monkeypatch.setattr("gateway.log._write", None)
-    file = (tmp_path / "log").open("wb")
-    set_up("json", file)
-    yield lambda: [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    file.close()
 
 
 async def test_ready_with_a_host_and_not_without(host):

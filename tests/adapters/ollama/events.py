@@ -7,17 +7,26 @@ from typing import Any
 from msgspec import Raw
 
 from adapters.errors import GatewayError
-from adapters.ollama.chat import StreamDecoder
+from adapters.ollama import chat, generate
+from adapters.ollama.answer import AnswerDecoder
 from adapters.types import Delta, Event, Failure, ToolCall
 
 
-def decoder(**arguments: Any) -> StreamDecoder:
-    return StreamDecoder(call_id=lambda index: f"made-{index}", **arguments)
+def decoder(**arguments: Any) -> chat.StreamDecoder:
+    return chat.StreamDecoder(call_id=lambda index: f"made-{index}", **arguments)
 
 
 def decoded(*pieces: bytes, framed: bool = True, **arguments: Any) -> list[Any]:
-    """Return the events of a whole body that comes in pieces."""
-    reader = decoder(**arguments)
+    """Return the events of a whole body that comes in pieces, as the answer to a chat."""
+    return read(decoder(**arguments), *pieces, framed=framed)
+
+
+def generated(*pieces: bytes, framed: bool = True, **arguments: Any) -> list[Any]:
+    """Return the events of a whole body that comes in pieces, as the answer to a text."""
+    return read(generate.StreamDecoder(**arguments), *pieces, framed=framed)
+
+
+def read(reader: AnswerDecoder[Any], *pieces: bytes, framed: bool = True) -> list[Any]:
     events = [event for piece in pieces for event in reader.feed(piece)]
     return comparable([*events, *reader.close(framed=framed)])
 

@@ -35,4 +35,5 @@ def recordings(path: str, method: str = "POST") -> list[Recording]:
 
 
 CHATS = [chat for chat in recordings("/api/chat") if chat.status == 200]
+GENERATES = [one for one in recordings("/api/generate") if one.status == 200]
 REFUSALS = [chat for chat in recordings("/api/chat") if chat.status != 200]

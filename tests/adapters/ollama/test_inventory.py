@@ -139,20 +139,25 @@ CHAT_STOPS = ("<|im_start|>", "<|im_end|>")
 
 
 @pytest.mark.parametrize(
-    ("name", "capabilities", "stops", "context_length"),
+    ("name", "capabilities", "stops", "lengths"),
     [
-        ("0.24/show-tiny-chat", {"completion", "tools", "insert"}, CHAT_STOPS, 32768),
-        ("0.33/show-tiny-chat", {"completion", "tools", "insert"}, CHAT_STOPS, 32768),
-        ("0.33/show-tiny-native-think", {"completion", "tools", "thinking"}, (), 32768),
-        ("0.33/show-tiny-vision-label", {"completion", "tools", "insert", "vision"}, CHAT_STOPS, 32768),
-        ("0.24/show-tiny-plain", {"completion"}, (), 32768),
-        ("0.24/show-tiny-embed", {"embedding"}, (), 64),
-        ("0.24/show-made-3", {"completion"}, ("x", "y"), 32768),
+        ("0.24/show-tiny-chat", {"completion", "tools", "insert"}, CHAT_STOPS, (32768, 768)),
+        ("0.33/show-tiny-chat", {"completion", "tools", "insert"}, CHAT_STOPS, (32768, 768)),
+        ("0.33/show-tiny-native-think", {"completion", "tools", "thinking"}, (), (32768, 768)),
+        ("0.33/show-tiny-vision-label", {"completion", "tools", "insert", "vision"}, CHAT_STOPS, (32768, 768)),
+        ("0.24/show-tiny-plain", {"completion"}, (), (32768, 768)),
+        ("0.24/show-tiny-embed", {"embedding"}, (), (64, 32)),
+        ("0.33/show-tiny-embed", {"embedding"}, (), (64, 32)),
+        ("0.24/show-made-3", {"completion"}, ("x", "y"), (32768, 768)),
     ],
 )
-def test_recorded_models(name: str, capabilities: set[str], stops: tuple[str, ...], context_length: int) -> None:
+def test_recorded_models(name: str, capabilities: set[str], stops: tuple[str, ...], lengths: tuple[int, int]) -> None:
+    context_length, embedding_length = lengths
     assert decode_show(recording(name).body) == Profile(
-        capabilities=frozenset(capabilities), stops=stops, context_length=context_length
+        capabilities=frozenset(capabilities),
+        stops=stops,
+        context_length=context_length,
+        embedding_length=embedding_length,
     )
 
 
@@ -184,11 +189,26 @@ def test_what_is_no_stop_is_passed_over(parameters: str) -> None:
         ({}, None),
         ({"general.architecture": "llama"}, None),
         ({"llama.context_length": 5}, None),
+        ({"general.architecture": "llama", "llama.context_length": None}, None),
         ({"general.architecture": "llama", "llama.context_length": 5, "clip.context_length": 6}, 5),
     ],
 )
 def test_the_length_is_that_of_the_models_architecture(info: dict[str, object] | None, length: int | None) -> None:
     assert decode_show(json.dumps({"model_info": info}).encode()).context_length == length
+
+
+@pytest.mark.parametrize(
+    ("lengths", "length"),
+    [
+        ({}, None),
+        ({"embedding_length": 768}, 768),
+        ({"embedding_length": 768, "embedding_length_out": 256}, 256),
+        ({"embedding_length": 768, "embedding_length_out": None}, 768),
+    ],
+)
+def test_vectors_are_as_long_as_what_the_model_puts_out(lengths: dict[str, object], length: int | None) -> None:
+    info = {"general.architecture": "bert", **{f"bert.{name}": value for name, value in lengths.items()}}
+    assert decode_show(json.dumps({"model_info": info}).encode()).embedding_length == length
 
 
 def test_an_older_host_does_not_tell_capabilities() -> None:
@@ -224,6 +244,7 @@ def test_nonsense_is_a_broken_host(decode: Callable[[bytes], object], body: byte
         (decode_show, b'{"capabilities":"tools"}'),
         (decode_show, b'{"model_info":{"general.architecture":5}}'),
         (decode_show, b'{"model_info":{"general.architecture":"x","x.context_length":"long"}}'),
+        (decode_show, b'{"model_info":{"general.architecture":"x","x.embedding_length":1.5}}'),
     ],
 )
 def test_wrong_types_are_a_broken_host(decode: Callable[[bytes], object], body: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 CHUNK_KEYS = {"id", "object", "created", "model", "service_tier", "system_fingerprint", "choices"}
@@ -39,7 +40,19 @@ def answer(body: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(body)
     ChatCompletion.model_validate(found, strict=True)
     assert found.keys() - EXTENSIONS == ANSWER_KEYS
-    assert [choice.keys() for choice in found["choices"]] == [{"index", "message", "logprobs", "finish_reason"}]
+    assert [choice["index"] for choice in found["choices"]] == list(range(len(found["choices"])))
+    for choice in found["choices"]:
+        own = {"ollama"} if len(found["choices"]) > 1 else set()
+        assert choice.keys() - own == {"index", "message", "logprobs", "finish_reason"}
+    return found
+
+
+def snapshot(stream: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer that the SDK's own accumulator makes of the chunks of a stream."""
+    state: ChatCompletionStreamState[Any] = ChatCompletionStreamState()
+    for chunk in stream:
+        state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+    found: dict[str, Any] = state.current_completion_snapshot.to_dict()
     return found
 
 

@@ -14,10 +14,11 @@ from adapters.types import ChatRequest, Message
 HELLO = {"role": "user", "content": "hi"}
 
 
-def decode(**fields: Any) -> ChatRequest:
+def decode(*, most_choices: int = 1, **fields: Any) -> ChatRequest:
     """Decode a short request with these fields; a field that is `...` is left out."""
     body = {"model": "llama3.2", "messages": [HELLO], **fields}
-    return decode_request(json.dumps({name: value for name, value in body.items() if value is not ...}).encode())
+    sent = json.dumps({name: value for name, value in body.items() if value is not ...}).encode()
+    return decode_request(sent, most_choices=most_choices)
 
 
 def decode_message(*messages: dict[str, Any]) -> Message:

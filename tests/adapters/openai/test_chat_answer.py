@@ -9,10 +9,11 @@ from msgspec import Raw
 from adapters.errors import HostBroken, HostTimeout, InvalidRequest
 from adapters.openai.chat import AnswerEncoder, Head, StreamEncoder
 from adapters.types import Alternative, Delta, Event, Failure, Finish, TokenLogprob, ToolCall, Usage
-from tests.adapters.openai.answers import answer, chunks, events
+from tests.adapters.openai.answers import answer, chunks, events, snapshot
 
 HEAD = Head(id="chatcmpl-1", created=1700000000, model="llama3.2")
 FULL_HEAD = Head(id="chatcmpl-1", created=1700000000, model="m", fingerprint="fp_1", metadata={"job": "7"})
+LEGACY_HEAD = Head(id="chatcmpl-1", created=1700000000, model="llama3.2", legacy_functions=True)
 SHARED = (
     '{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"llama3.2",'
     '"service_tier":"default","system_fingerprint":null,"choices":['
@@ -298,3 +299,46 @@ def test_arguments_that_are_not_utf8_do_not_break_an_answer() -> None:
     broken = ToolCall(id="call_a", name="f", arguments=Raw(b'{"a":"\xff"}'))
     found = whole(Delta(tool_calls=(broken,)), STOP)
     assert found["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == '{"a":"\ufffd"}'
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"),
+    [
+        (Finish(reason="tool_calls", usage=USAGE), "function_call"),
+        (STOP, "stop"),  # of a call that the caller asked for by its name
+        (Finish(reason="length", usage=USAGE), "length"),
+    ],
+)
+def test_a_call_of_a_legacy_function(finish: Finish, reason: str) -> None:
+    told = [Delta(text="Look."), Delta(tool_calls=(SUN,)), finish]
+    [choice] = whole(*told, head=LEGACY_HEAD)["choices"]
+    assert choice["finish_reason"] == reason
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": "Look.",
+        "refusal": None,
+        "annotations": [],
+        "function_call": {"name": "sun", "arguments": '{"city": "Oslo"}'},
+    }
+
+
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_a_call_of_a_legacy_function_in_a_stream(include_usage: bool) -> None:
+    told = [Delta(tool_calls=(SUN,)), Finish(reason="tool_calls", usage=USAGE)]
+    found = chunks(stream(*told, include_usage=include_usage, head=LEGACY_HEAD), include_usage=include_usage)
+    choices = [chunk["choices"][0] for chunk in found if chunk["choices"]]
+    assert [choice["delta"] for choice in choices] == [
+        {"role": "assistant", "content": None, "refusal": None},
+        {"function_call": {"name": "sun", "arguments": ""}},
+        {"function_call": {"arguments": '{"city": "Oslo"}'}},
+        {},
+    ]
+    assert [choice["finish_reason"] for choice in choices] == [None, None, None, "function_call"]
+    [choice] = snapshot(found)["choices"]
+    assert choice["message"]["function_call"] == {"name": "sun", "arguments": '{"city": "Oslo"}'}
+
+
+def test_an_answer_to_a_legacy_request_without_a_call() -> None:
+    told = [Delta(text="Hi"), STOP]
+    assert whole(*told, head=LEGACY_HEAD) == whole(*told)
+    assert stream(*told, head=LEGACY_HEAD) == stream(*told)

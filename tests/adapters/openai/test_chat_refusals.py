@@ -11,8 +11,6 @@ from adapters.errors import InvalidRequest
 from adapters.openai.chat import decode_request
 from tests.adapters.openai.requests import HELLO, refusal
 
-WEATHER = {"name": "get_weather"}
-TOOLS = [{"type": "function", "function": WEATHER}]
 DEEP = json.loads('{"a":' * 101 + "1" + "}" * 101)
 
 
@@ -30,7 +28,10 @@ DEEP = json.loads('{"a":' * 101 + "1" + "}" * 101)
         ({"stream": "true"}, "stream", "invalid_type"),
         ({"stream_options": True}, "stream_options", "invalid_type"),
         ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage", "invalid_type"),
-        ({"n": 2}, "n", "unsupported_value"),
+        ({"n": 2}, "n", "integer_above_max_value"),
+        ({"n": 9, "most_choices": 8}, "n", "integer_above_max_value"),
+        ({"n": 10**400}, "n", "integer_above_max_value"),
+        ({"n": 1.5}, "n", "invalid_type"),
         ({"n": 0}, "n", "integer_below_min_value"),
         ({"n": "1"}, "n", "invalid_type"),
         ({"max_tokens": 0}, "max_tokens", "integer_below_min_value"),
@@ -74,41 +75,11 @@ DEEP = json.loads('{"a":' * 101 + "1" + "}" * 101)
             "response_format.json_schema.schema",
             "invalid_value",
         ),
-        ({"tools": {}}, "tools", "invalid_type"),
-        ({"tools": [7]}, "tools[0]", "invalid_type"),
-        ({"tools": [{"function": WEATHER}]}, "tools[0].type", "missing_required_parameter"),
-        ({"tools": [*TOOLS, {"type": "custom", "custom": {"name": "x"}}]}, "tools[1].type", "unsupported_value"),
-        ({"tools": [{"type": "web_search"}]}, "tools[0].type", "unsupported_value"),
-        ({"tools": [{"type": "function"}]}, "tools[0].function", "missing_required_parameter"),
-        ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name", "missing_required_parameter"),
-        ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name", "empty_string"),
         (
-            {"tools": [{"type": "function", "function": {"name": "f", "description": 7}}]},
-            "tools[0].function.description",
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {}, "strict": "yes"}}},
+            "response_format.json_schema.strict",
             "invalid_type",
         ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]},
-            "tools[0].function.parameters",
-            "invalid_type",
-        ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "f", "parameters": DEEP}}]},
-            "tools[0].function.parameters",
-            "invalid_value",
-        ),
-        ({"tools": TOOLS, "tool_choice": "required"}, "tool_choice", "unsupported_value"),
-        (
-            {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "get_weather"}}},
-            "tool_choice",
-            "unsupported_value",
-        ),
-        ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}, "tool_choice", "unsupported_value"),
-        ({"tool_choice": "any"}, "tool_choice", "invalid_value"),
-        ({"tool_choice": 1}, "tool_choice", "invalid_type"),
-        ({"parallel_tool_calls": 0}, "parallel_tool_calls", "invalid_type"),
-        ({"functions": []}, "functions", "unsupported_parameter"),
-        ({"function_call": "auto"}, "function_call", "unsupported_parameter"),
         ({"audio": {"voice": "alloy", "format": "wav"}}, "audio", "unsupported_parameter"),
         ({"web_search_options": {}}, "web_search_options", "unsupported_parameter"),
         ({"modalities": ["text", "audio"]}, "modalities[1]", "unsupported_value"),
@@ -158,7 +129,14 @@ def test_a_refusal_names_the_field(fields: dict[str, Any], param: str, code: str
             f"Invalid value: '{'x' * 60}…'. Supported values are: 'none', 'minimal', 'low', 'medium', 'high', "
             "'xhigh', 'max', 'ultra'.",
         ),
-        ({"functions": []}, "'functions' is not supported. Use 'tools', which has replaced it."),
+        (
+            {"n": 9, "most_choices": 8},
+            "Invalid 'n': integer above maximum value. Expected a value <= 8, but got 9 instead.",
+        ),
+        (
+            {"web_search_options": {}},
+            "'web_search_options' is not supported. Models here do not search the web.",
+        ),
         (
             {"stop": list("abcde")},
             "Invalid 'stop': array too long. Expected an array with maximum length 4, but got an array with length 5 "

@@ -4,14 +4,20 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from adapters.openai.chat import split_choices
 from adapters.types import ChatRequest, Message, Tool
 from tests.adapters.openai.requests import HELLO, decode
 
 SCHEMA = {"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "integer"}}, "required": ["b"]}
 WEATHER = {"name": "get_weather", "description": "The weather.", "parameters": SCHEMA, "strict": True}
 TOOLS = [{"type": "function", "function": WEATHER}]
-WEATHER_TOOL = Tool(name="get_weather", description="The weather.", parameters=SCHEMA)
+WEATHER_TOOL = Tool(name="get_weather", description="The weather.", parameters=SCHEMA, strict=True)
+
+
+def form(schema: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, **fields}}
 
 
 def test_what_the_caller_does_not_say_is_not_there() -> None:
@@ -41,6 +47,8 @@ def test_null_is_the_same_as_absent() -> None:
         ),
         ({"stream": True, "stream_options": {"include_obfuscation": False}}, {"stream": True}),
         ({"n": 1}, {}),
+        ({"n": 3, "most_choices": 3}, {"n": 3}),
+        ({"n": 2.0, "most_choices": 3}, {"n": 2}),
         ({"max_tokens": 7}, {"options": {"num_predict": 7}}),
         ({"max_completion_tokens": 5}, {"options": {"num_predict": 5}}),
         ({"max_tokens": 7, "max_completion_tokens": 5}, {"options": {"num_predict": 5}}),
@@ -74,18 +82,22 @@ def test_null_is_the_same_as_absent() -> None:
                     "json_schema": {"name": "x", "description": "d", "strict": True, "schema": SCHEMA},
                 }
             },
-            {"format": SCHEMA},
+            {"format": SCHEMA, "strict_format": True},
         ),
-        ({"tools": []}, {}),
         ({"tools": TOOLS}, {"tools": (WEATHER_TOOL,)}),
-        ({"tools": TOOLS, "tool_choice": "auto", "parallel_tool_calls": True}, {"tools": (WEATHER_TOOL,)}),
-        ({"tools": TOOLS, "tool_choice": "none", "parallel_tool_calls": False}, {}),
-        ({"tool_choice": "auto"}, {}),
         (
-            {"tools": [{"type": "function", "function": {"name": "mcp.server/read:file"}}]},
-            {"tools": (Tool(name="mcp.server/read:file"),)},
+            {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False},
+            {"tools": (WEATHER_TOOL,), "tool_choice": "required", "parallel_tool_calls": False},
         ),
-        ({"tools": TOOLS * 2}, {"tools": (WEATHER_TOOL, WEATHER_TOOL)}),
+        (
+            {"functions": [WEATHER], "function_call": {"name": "get_weather"}},
+            {
+                "tools": (WEATHER_TOOL,),
+                "tool_choice": "named",
+                "parallel_tool_calls": False,
+                "legacy_functions": True,
+            },
+        ),
         ({"modalities": ["text"]}, {}),
         ({"user": "ann"}, {"user": "ann"}),
         ({"user": "ann", "safety_identifier": "a7"}, {"user": "a7"}),
@@ -104,10 +116,49 @@ def test_a_field_of_openai(fields: dict[str, Any], expected: dict[str, Any]) -> 
 
 
 def test_a_schema_keeps_the_order_of_its_properties() -> None:
-    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
-    request = decode(response_format=form, tools=TOOLS)
-    assert json.dumps(request.format) == json.dumps(SCHEMA)
-    assert json.dumps(request.tools[0].parameters) == json.dumps(SCHEMA)
+    assert json.dumps(decode(response_format=form(SCHEMA)).format) == json.dumps(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("fields", "strict"),
+    [
+        ({}, False),
+        ({"response_format": {"type": "json_object"}}, False),
+        ({"response_format": form(SCHEMA)}, False),
+        ({"response_format": form(SCHEMA, strict=None)}, False),
+        ({"response_format": form(SCHEMA, strict=False)}, False),
+        ({"response_format": form(SCHEMA, strict=True)}, True),
+        ({"response_format": form(SCHEMA, strict=True), "format": None}, True),
+        ({"response_format": form(SCHEMA, strict=True), "format": SCHEMA}, False),
+        ({"response_format": form(SCHEMA, strict=True), "format": "json"}, False),
+        ({"response_format": form(SCHEMA, strict=True), "ollama": {"format": ""}}, False),
+        ({"format": SCHEMA}, False),
+    ],
+)
+def test_a_form_is_kept_strictly_only_where_openais_field_says_so(fields: dict[str, Any], strict: bool) -> None:
+    assert decode(**fields).strict_format is strict
+
+
+@pytest.mark.parametrize(
+    ("fields", "seeds"),
+    [
+        ({"n": 1}, [None]),
+        ({"n": 3}, [None, None, None]),
+        ({"n": 1, "seed": 7}, [7]),
+        ({"n": 3, "seed": 7}, [7, 8, 9]),
+        ({"n": 3, "seed": -2}, [-2, -1, 0]),
+        ({"n": 2, "seed": 2**63 - 1}, [2**63 - 1, -(2**63)]),
+        ({"n": 2, "seed": 2**64 - 1}, [-1, 0]),
+        ({"n": 2, "options": {"seed": 2**63 - 1}}, [2**63 - 1, -(2**63)]),
+    ],
+)
+def test_each_choice_has_a_request_and_a_seed_of_its_own(fields: dict[str, Any], seeds: list[int | None]) -> None:
+    request = decode(most_choices=3, temperature=0.5, tools=TOOLS, **fields)
+    choices = split_choices(request)
+    assert [choice.options.get("seed") for choice in choices] == seeds
+    for choice in choices:
+        assert choice == replace(request, n=1, options=choice.options)
+        assert choice.options == {"temperature": 0.5} | ({} if seeds[0] is None else {"seed": choice.options["seed"]})
 
 
 @pytest.mark.parametrize(
@@ -160,8 +211,7 @@ def test_the_field_that_said_so_is_remembered(fields: dict[str, Any], param: str
 @pytest.mark.parametrize(
     ("fields", "ignored"),
     [
-        ({"parallel_tool_calls": False, "tools": TOOLS}, ["parallel_tool_calls"]),
-        ({"parallel_tool_calls": False}, []),
+        ({"parallel_tool_calls": False, "tools": TOOLS}, []),
         ({"stream_options": {"include_usage": True}}, ["stream_options"]),
         (
             {"stream": True, "stream_options": {"include_obfuscation": True, "continuous_usage_stats": True}},
@@ -185,10 +235,6 @@ def test_the_field_that_said_so_is_remembered(fields: dict[str, Any], param: str
             ["prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"],
         ),
         ({"chat_template_kwargs": {"enable_thinking": False}}, ["chat_template_kwargs"]),
-        (
-            {"tools": [{"type": "function", "function": {"name": "f", "foo": 1}, "bar": 2}]},
-            ["tools[].bar", "tools[].function.foo"],
-        ),
         (
             {"messages": [{**HELLO, "foo": 1}, {**HELLO, "foo": 2, "name": "ann"}]},
             ["messages[].foo"],

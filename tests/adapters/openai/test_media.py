@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
+from adapters.errors import InvalidRequest
+from adapters.openai.media import read_image
 from adapters.types import Media
 from tests.adapters.openai.requests import decode_message, refusal
 
@@ -83,10 +85,37 @@ def test_an_image_is_known_by_its_first_bytes(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["https://example.com/cat.png", "HTTP://example.com:8080/a?b#c", "http://", "https://[::1"]
+)
+def test_an_image_on_the_web_is_only_named(url: str) -> None:
+    expected = Media("image", url=url, param="messages[0].content[0].image_url.url")
+    assert decode_message(image(f" {url}\n")).media == (expected,)
+
+
+def test_an_image_on_the_web_may_stand_without_its_object() -> None:
+    expected = Media("image", url="https://example.com/cat.png", param="messages[0].content[0].image_url")
+    assert decode_message(user({"type": "image_url", "image_url": expected.url})).media == (expected,)
+
+
+def test_a_fetched_image_becomes_standard_base64() -> None:
+    assert read_image(PNG_BYTES, "image") == Media("image", PNG)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(b"", "empty_image_file"), (b"<html>", "invalid_image"), (b"RIFF\x24\x00\x00\x00WAVEfmt ", "invalid_image")],
+)
+def test_a_fetched_image_is_checked_like_one_that_is_sent(data: bytes, code: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_image(data, "messages[0].content[0].image_url.url")
+
+    assert (caught.value.param, caught.value.code) == ("messages[0].content[0].image_url.url", code)
+
+
+@pytest.mark.parametrize(
     ("url", "code"),
     [
-        ("https://example.com/cat.png", "invalid_image_url"),
-        ("HTTP://example.com/cat.png", "invalid_image_url"),
+        ("ftp://example.com/cat.png", "invalid_image_url"),
         ("file:///etc/passwd", "invalid_image_url"),
         ("blob:1234", "invalid_image_url"),
         ("data:image/png;base64", "invalid_image_url"),
@@ -117,7 +146,7 @@ def test_what_is_no_image_is_refused_in_openais_codes(url: str, code: str) -> No
         ({"image_url": 7}, "image_url", "invalid_type"),
         ({"image_url": {}}, "image_url.url", "missing_required_parameter"),
         ({"image_url": {"url": 7}}, "image_url.url", "invalid_type"),
-        ({"image_url": "https://example.com/cat.png"}, "image_url", "invalid_image_url"),
+        ({"image_url": "file:///cat.png"}, "image_url", "invalid_image_url"),
     ],
 )
 def test_an_image_without_a_url(part: dict[str, Any], param: str, code: str) -> None:

@@ -225,7 +225,11 @@ DEEP = json.loads('{"a":' * 101 + "1" + "}" * 101)
         ({"role": "user", "content": [text("a"), {"type": "text"}]}, "content[1].text", "missing_required_parameter"),
         ({"role": "user", "content": [text(7)]}, "content[0].text", "invalid_type"),  # type: ignore[arg-type]
         ({"role": "user", "content": [{"type": "video_url"}]}, "content[0].type", "invalid_value"),
-        ({"role": "user", "content": [{"type": "file", "file": {}}]}, "content[0].type", "unsupported_value"),
+        (
+            {"role": "user", "content": [{"type": "file", "file": {}}]},
+            "content[0].file.file_data",
+            "missing_required_parameter",
+        ),
         ({"role": "assistant", "refusal": 7}, "refusal", "invalid_type"),
         ({"role": "assistant", "reasoning": {}}, "reasoning", "invalid_type"),
         ({"role": "assistant", "reasoning_details": "x"}, "reasoning_details", "invalid_type"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config import HostSettings, KeySettings, Settings, Timeouts, load
-from gateway.config.loading import variables
+from gateway.config import HostSettings, ImageSettings, KeySettings, Settings, Timeouts, load
+from gateway.config.loading import GROUPS, variables
 from tests.gateway.config.problems import WRITE_URL, problems
 
 
@@ -73,10 +73,16 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_passed_over():
 
 
 def test_every_key_has_a_variable():
-    names = {name for name in variables() if not name.startswith("OLLAMA_GATEWAY_TIMEOUTS_")}
+    keys = {*Settings.__struct_fields__}
+    parts = {f"{group}_{part}" for group, kind in GROUPS.items() for part in kind.__struct_fields__}
 
-    assert names == {f"OLLAMA_GATEWAY_{name.upper()}" for name in Settings.__struct_fields__}
-    assert len(variables()) == len(names) + len(Timeouts.__struct_fields__)
+    assert set(variables()) == {f"OLLAMA_GATEWAY_{name.upper()}" for name in keys | parts}
+
+
+def test_a_variable_of_a_group_may_be_a_list():
+    environ = {"OLLAMA_GATEWAY_IMAGES_FETCH": "true", "OLLAMA_GATEWAY_IMAGES_ALLOW": '[nas.lan, "[::1]:8080"]'}
+
+    assert load(None, environ) == Settings(images=ImageSettings(fetch=True, allow=("nas.lan", "[::1]:8080")))
 
 
 @pytest.mark.parametrize(

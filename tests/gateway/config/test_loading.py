@@ -10,7 +10,7 @@ import trustme
 import yaml
 
 from adapters.options import KNOWN
-from gateway.config import HostSettings, KeySettings, ModelSettings, Settings, Timeouts, load
+from gateway.config import HostSettings, ImageSettings, KeySettings, ModelSettings, Settings, Timeouts, load
 from tests.gateway.config.problems import WRITE_URL, problems
 
 ROOT = Path(__file__).parents[3]
@@ -33,6 +33,7 @@ def test_the_shipped_file_has_every_key():
 
     assert list(shipped) == list(Settings.__struct_fields__)
     assert list(shipped["timeouts"]) == list(Timeouts.__struct_fields__)
+    assert list(shipped["images"]) == list(ImageSettings.__struct_fields__)
     assert list(shipped["hosts"][0]) == list(HostSettings.__struct_fields__)
 
 
@@ -70,6 +71,7 @@ models:
 keys:
   - {name: alice, secret: "${ALICE_KEY}"}
 timeouts: {between: 30, total: null}
+images: {fetch: true, allow: [public, nas.lan]}
 """
     )
 
@@ -95,6 +97,7 @@ timeouts: {between: 30, total: null}
         },
         keys=(KeySettings(name="alice", secret="sk-alice-1234"),),
         timeouts=Timeouts(between=30),
+        images=ImageSettings(fetch=True, allow=("public", "nas.lan")),
     )
 
 
@@ -107,7 +110,7 @@ MISTAKES = [
     ("timeouts:\n  conect: 1", "FILE:2: timeouts.conect: unknown setting. Did you mean connect?"),
     (
         "models:\n  a:\n    color: red",
-        "FILE:3: models.a.color: unknown setting. Known here: aliases, options, keep_alive, think, truncate.",
+        "FILE:3: models.a.color: unknown setting. Known here: aliases, options, keep_alive, think, truncate, check_schema.",
     ),
     ("probe_interval: fast", "FILE:1: probe_interval: expected `float`, got `str`"),
     ("hosts:\n  - url: 5", "FILE:2: hosts[0].url: expected `str`, got `int`"),
@@ -277,7 +280,20 @@ MISTAKES = [
         "auth: none\nkeys:\n  - {name: a, secret: x2345678}",
         "FILE:1: auth: is none, but there are keys. Remove the keys, or remove `auth: none` so that they count.",
     ),
+    *(
+        (
+            f"images:\n  allow:\n    - public\n    - {entry}",
+            f"FILE:4: images.allow[1]: {entry!r} is neither a host nor a network. Write public for every public address, "
+            "a host such as nas.lan or nas.lan:8080, or a network such as 10.0.0.0/8.",
+        )
+        for entry in ("http://nas.lan/", "10.0.0.5/8", "nas.lan:99999")
+    ),
+    ("images: {allow: nas.lan}", "FILE:1: images.allow: expected `array`, got `str`"),
+    ("images: {fetch: sometimes}", "FILE:1: images.fetch: expected `bool`, got `str`"),
+    ("images: {max_bytes: 0}", "FILE:1: images.max_bytes: must be a number above 0"),
+    *((f"images: {{timeout: {value}}}", "FILE:1: images.timeout: must be a number above 0") for value in ("0", ".inf")),
     ("max_body: 0", "FILE:1: max_body: must be a number above 0"),
+    ("max_choices: 0", "FILE:1: max_choices: must be a number above 0"),
     *((f"grace: {value}", "FILE:1: grace: must be a number of seconds, 0 or more") for value in ("-1", ".inf", ".nan")),
     *(
         (f"{name}: {value}", f"FILE:1: {name}: must be a number above 0")

@@ -12,12 +12,15 @@ from gateway.config import HostSettings, Timeouts
 from gateway.fleet import Fleet, View
 from gateway.metrics import Metrics
 from gateway.simulator import Simulator
-from tests.running import eventually
+from tests.running import eventually, learning
 
 
 @asynccontextmanager
 async def looking(*hosts: Simulator | HostSettings) -> AsyncIterator[Fleet]:
-    """Look at hosts once; later only when there is a reason. They are called `host-0`, `host-1` …"""
+    """Look at hosts once; later only when there is a reason. They are called `host-0`, `host-1` …
+
+    When the block begins they were also asked what their models are like.
+    """
     settings = [
         host if isinstance(host, HostSettings) else HostSettings(url=host.url, name=f"host-{place}")
         for place, host in enumerate(hosts)
@@ -26,15 +29,17 @@ async def looking(*hosts: Simulator | HostSettings) -> AsyncIterator[Fleet]:
     fleet.start()
     try:
         await eventually(lambda: all(host.view.up or host.view.error for host in fleet.hosts.values()))
+        await eventually(lambda: not learning(fleet))
         yield fleet
     finally:
         await fleet.stop()
 
 
 async def look(fleet: Fleet) -> None:
-    """Look at every host once more."""
+    """Look at every host once more, and wait until it was asked for what that showed."""
     async with asyncio.timeout(20):
         await asyncio.gather(*(prober.look() for prober in fleet._probers.values()))
+        await eventually(lambda: not learning(fleet))
 
 
 def view(fleet: Fleet) -> View:

@@ -1,4 +1,4 @@
-"""What a model is like is asked once, and a failure to tell is nobody else's."""
+"""What a request needs to know of a model is asked once, and a failure to tell is nobody else's."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ DEMO = "demo:latest"
 SHOW = "/api/show"
 
 
+@pytest.fixture(autouse=True)
+def _requests_come_first(monkeypatch):
+    """Nothing is asked in the background."""
+    monkeypatch.setattr("gateway.fleet.profiles.Learner.learn", lambda _: None)
+
+
 @pytest.fixture
 async def host():
     async with Simulator() as host:
@@ -26,10 +32,13 @@ async def host():
 async def test_it_is_asked_once(host):
     async with looking(host) as fleet:
         (choice,) = fleet.candidates(DEMO)
+        before = fleet.known(choice)
         profiles = [await fleet.profile(choice) for _ in range(3)]
         await look(fleet)
         profiles.append(await fleet.profile(choice))
 
+        assert before is None
+        assert fleet.known(choice) is profiles[0]
     assert profiles[0].capabilities == frozenset(demo.capabilities)
     assert all(profile is profiles[0] for profile in profiles)
     assert asked(host, SHOW) == 1
@@ -56,7 +65,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_not_the_next_requests
         caller = asyncio.create_task(fleet.profile(choice))
         await eventually(lambda: asked(host, SHOW))
         caller.cancel()
-        await eventually(lambda: not fleet._profiles)
+        await eventually(lambda: not fleet._profiles._asking)
         profile = await fleet.profile(choice)
 
     assert profile.capabilities == frozenset(demo.capabilities)
@@ -109,7 +118,7 @@ async def test_a_host_is_asked_again_when_its_version_changes(host):
         await fleet.profile(choice)
         host.version = "0.34.1"
         await look(fleet)
-        forgotten = not fleet._profiles
+        forgotten = fleet.known(choice) is None
         await fleet.profile(choice)
 
     assert forgotten
@@ -123,7 +132,7 @@ async def test_it_is_forgotten_with_the_model(host):
         host.remove(demo)
         await look(fleet)
 
-        assert fleet._profiles == {}
+        assert fleet.known(choice) is None
 
 
 async def test_a_model_without_a_digest_is_asked_each_time(host):
@@ -132,6 +141,7 @@ async def test_a_model_without_a_digest_is_asked_each_time(host):
         await fleet.profile(choice)
         await fleet.profile(choice)
 
+        assert fleet.known(choice) is None
     assert asked(host, SHOW) == 2
 
 

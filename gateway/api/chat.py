@@ -1,0 +1,120 @@
+"""`POST /v1/chat/completions`."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from adapters import accounting
+from adapters.emulation import Emulation, is_needed
+from adapters.openai.chat import (
+    AnswerEncoder,
+    ChoicesStreamEncoder,
+    Head,
+    StreamEncoder,
+    decode_request,
+    split_choices,
+)
+from gateway import schema
+from gateway.api.body import read_body
+from gateway.api.giving import Giving
+from gateway.choices import Choices
+from gateway.exchange import Exchange
+from gateway.sequel import Sequel
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from adapters.types import ChatRequest
+    from gateway.api.ending import Ending
+    from gateway.catalogue import Catalogue
+    from gateway.choices import Answer
+    from gateway.config import Settings
+    from gateway.fleet import Fleet
+    from gateway.images import Images
+    from gateway.record import Account, Record
+
+
+class ChatCompletions:
+    """`POST /v1/chat/completions`."""
+
+    def __init__(
+        self, settings: Settings, fleet: Fleet, catalogue: Catalogue, running: set[Ending], images: Images
+    ) -> None:
+        self._settings = settings
+        self._fleet = fleet
+        self._catalogue = catalogue
+        self._running = running
+        self._images = images
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record: Record = scope["record"]
+        record.route = "chat"
+        async with Giving(scope, self._running, send) as giving:
+            body = await read_body(scope, receive, limit=self._settings.max_body)
+            request = decode_request(body, most_choices=self._settings.max_choices)
+            record.asked, record.user, record.stream = request.model, request.user, request.stream
+            request = await self._images.fetch(request)
+            if request.n == 1:
+                await self._give_one(giving, request, record)
+            else:
+                await self._give_choices(giving, request, record)
+
+    async def _give_one(self, giving: Giving, request: ChatRequest, record: Record) -> None:
+        giving.source = answer = self._answer(request, record)
+        events = await answer.open()
+        head = _head(request, record, answer)
+        if request.stream:
+            encoder = StreamEncoder(head, include_usage=request.include_usage)
+            await giving.stream(answer, events, encoder, answer.request.ignored)
+        else:
+            whole = AnswerEncoder(head)
+            whole.feed(events)
+            await giving.whole(whole.encode(), answer.request.ignored)
+
+    async def _give_choices(self, giving: Giving, request: ChatRequest, record: Record) -> None:
+        request = self._catalogue.apply(request)  # a seed of the configuration must differ from choice to choice
+        parts = [record.part(place) for place in range(request.n)]
+        answers = [self._answer(one, part) for one, part in zip(split_choices(request), parts, strict=True)]
+        giving.source = choices = Choices(answers)
+        try:
+            placed = await choices.next()
+            record.gather(parts, accounting.choices)
+            head = _head(request, record, next((answer for answer in answers if answer.digest), answers[0]))
+            ignored = answers[0].request.ignored
+            if request.stream:
+                encoder = ChoicesStreamEncoder(head, request.n, include_usage=request.include_usage)
+                await giving.stream(choices, placed, encoder, ignored)
+                return
+            whole = AnswerEncoder(head, request.n)
+            while placed:
+                for index, events in placed:
+                    whole.feed(events, index)
+                placed = await choices.next()
+            record.gather(parts, accounting.choices)
+            await giving.whole(whole.encode(), ignored)
+        finally:
+            record.gather(parts, accounting.choices)
+
+    def _answer(self, request: ChatRequest, account: Account) -> Answer:
+        """Return the answer to a chat: an exchange, unless more is demanded than one exchange can give."""
+        check = schema.problem if self._catalogue.checks_schemas(request.model) else None
+        if not is_needed(request, check):
+            return self._ask(account, request)
+        emulation = Emulation(request, check=check, call_id=lambda place: f"call_{account.token}_{place}")
+        return Sequel(partial(self._ask, account), emulation, account)
+
+    def _ask(self, account: Account, request: ChatRequest) -> Exchange:
+        return Exchange(self._fleet, self._catalogue, request, account)
+
+
+def _head(request: ChatRequest, record: Record, answer: Answer) -> Head:
+    return Head(
+        id=f"chatcmpl-{record.token}",
+        created=int(time.time()),
+        model=request.model,
+        fingerprint=f"fp_{answer.digest[:12]}" if answer.digest else None,
+        metadata=request.metadata,
+        legacy_functions=request.legacy_functions,
+    )

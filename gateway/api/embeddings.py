@@ -1,0 +1,100 @@
+"""`POST /v1/embeddings`."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial, reduce
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from adapters.accounting import add
+from adapters.openai.embeddings import AnswerEncoder, decode_request
+from gateway import batch
+from gateway.api.body import read_body
+from gateway.api.giving import Giving
+from gateway.exchange import Exchange
+from gateway.tokens import Detokenizer
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from adapters.openai.embeddings import EmbeddingsRequest
+    from adapters.types import EmbedRequest
+    from gateway.api.ending import Ending
+    from gateway.batch import Plan
+    from gateway.catalogue import Catalogue
+    from gateway.config import Settings
+    from gateway.fleet import Fleet
+    from gateway.record import Record
+
+
+class Embeddings:
+    """`POST /v1/embeddings`."""
+
+    def __init__(self, settings: Settings, fleet: Fleet, catalogue: Catalogue, running: set[Ending]) -> None:
+        self._settings = settings
+        self._fleet = fleet
+        self._catalogue = catalogue
+        self._running = running
+        self._detokenizer = Detokenizer()
+        self._split: set[str] = set()  # models of which a batch is being answered in parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record: Record = scope["record"]
+        record.route = "embeddings"
+        async with Giving(scope, self._running, send) as giving:
+            body = await read_body(scope, receive, limit=self._settings.max_body)
+            asked = decode_request(body)
+            request = asked.request
+            record.asked, record.user = request.model, request.user
+            if asked.tokens:
+                request = await self._with_texts(asked)
+            encoder = AnswerEncoder(request.model, base64=asked.base64)
+            plan = self._plan(request)
+            if len(plan.parts) == 1:
+                await self._give_at_once(giving, request, encoder, record)
+            else:
+                await self._give_in_parts(giving, request, encoder, record, plan)
+
+    def _plan(self, request: EmbedRequest) -> Plan:
+        """Return how a batch is split; of those that arrive together, the first has taken the idle hosts."""
+        key = self._catalogue.key(request.model)
+        return batch.plan(request.inputs, () if key in self._split else self._fleet.candidates(key))
+
+    async def _with_texts(self, asked: EmbeddingsRequest) -> EmbedRequest:
+        text = self._detokenizer.text
+        return replace(asked.request, inputs=tuple([await text(each.ids, param=each.param) for each in asked.tokens]))
+
+    async def _give_at_once(
+        self, giving: Giving, request: EmbedRequest, encoder: AnswerEncoder, record: Record
+    ) -> None:
+        giving.source = exchange = Exchange(self._fleet, self._catalogue, request, record)
+        encoder.feed(await exchange.open())
+        await giving.whole(encoder.encode(), exchange.request.ignored)
+
+    async def _give_in_parts(
+        self, giving: Giving, request: EmbedRequest, encoder: AnswerEncoder, record: Record, plan: Plan
+    ) -> None:
+        accounts = [record.part(place) for place in range(len(plan.parts))]
+        exchanges = [
+            Exchange(
+                self._fleet,
+                self._catalogue,
+                replace(request, inputs=request.inputs[part]),
+                account,
+                digest=plan.digest,
+            )
+            for part, account in zip(plan.parts, accounts, strict=True)
+        ]
+        key = self._catalogue.key(request.model)
+        self._split.add(key)
+        try:
+            answers = await batch.ask_all(exchanges, plan.width)
+        finally:
+            self._split.discard(key)
+            record.gather(accounts, partial(reduce, add))
+        for events in answers:
+            encoder.feed(events)
+            await asyncio.sleep(0)  # a large part takes milliseconds; other callers have their turn in between
+        await giving.whole(encoder.encode(), exchanges[0].request.ignored)

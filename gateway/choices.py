@@ -1,0 +1,109 @@
+"""Several answers at once: the choices of one request, the prompts of another, the parts of a batch."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from adapters.types import Failure, Finish
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapters.types import Event, Request
+
+Placed = tuple[int, "list[Event]"]
+"""Events with the place of the answer that they belong to."""
+
+
+class Answer(Protocol):
+    """An answer as it is made: an exchange, or several that look like one."""
+
+    @property
+    def request(self) -> Request:
+        """What is asked, as it was sent."""
+
+    @property
+    def digest(self) -> str:
+        """Which weights answer; empty before the first event."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more comes from the host."""
+
+    async def open(self) -> list[Event]:
+        """Return the first events, or all of them when the request is not for a stream."""
+
+    async def next(self) -> list[Event]:
+        """Return the next events; none when the answer has ended."""
+
+    async def settle(self) -> None:
+        """After the last event: let the host end its answer."""
+
+    def close(self) -> None:
+        """Let go of the host."""
+
+
+class Choices:
+    """Answers that are made at the same time, each by a task of its own, and read as one sequence of placed events.
+
+    The first failure of any of them is the failure of all. `close` must be called, whatever happens.
+
+    Args:
+        answers: The answers; none of them is open yet.
+    """
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self._answers = answers
+        # Bounded: a caller who reads slowly must not make us keep what the hosts say.
+        self._ready: asyncio.Queue[Placed | Exception] = asyncio.Queue(2 * len(answers))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open = len(answers)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more comes from the hosts."""
+        return all(task.done() for task in self._tasks)
+
+    async def next(self) -> list[Placed]:
+        """Return the next events of whichever answer has some; nothing when all answers have ended.
+
+        Raises:
+            GatewayError: An answer failed.
+        """
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._run(place, answer)) for place, answer in enumerate(self._answers)]
+        placed: list[Placed] = []
+        while self._open and (not placed or not self._ready.empty()):
+            item = await self._ready.get()
+            if isinstance(item, Exception):
+                raise item
+            last = item[1][-1]
+            if isinstance(last, Failure):
+                raise last.error
+            self._open -= isinstance(last, Finish)
+            placed.append(item)
+        return placed
+
+    async def settle(self) -> None:
+        """After the last event: let the hosts end their answers."""
+        await asyncio.gather(*self._tasks)
+
+    def close(self) -> None:
+        """Let go of all hosts. Those that still work on an answer are stopped."""
+        for task in self._tasks:
+            task.cancel()
+        for answer in self._answers:
+            answer.close()
+
+    async def _run(self, place: int, answer: Answer) -> None:
+        try:
+            events = await answer.open()
+            while events:
+                await self._ready.put((place, events))
+                events = await answer.next()
+            await answer.settle()
+        except Exception as error:  # noqa: BLE001 - whoever reads raises it
+            await self._ready.put(error)
+        finally:
+            answer.close()

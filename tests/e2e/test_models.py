@@ -1,0 +1,199 @@
+"""What callers are told of models, as OpenAI's SDK gets it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import openai
+import pytest
+from msgspec.structs import replace
+
+from gateway.config import KeySettings, ModelSettings
+from gateway.simulator import SimulatedModel, Simulator, demo
+from gateway.simulator.faults import Reply
+from tests.e2e.calling import Caller, calling, said
+from tests.gateway.simulator.tiny import tiny_chat, tiny_embed, tiny_native, tiny_plain
+from tests.running import HostSettings, running
+
+SHOW = "/api/show"
+
+
+class Drifted(SimulatedModel, frozen=True, kw_only=True):
+    """A model whose name stands for other weights than on other hosts."""
+
+    @property
+    def digest(self) -> str:
+        return "d" * 64
+
+
+async def shown(caller: Caller, model: str) -> dict[str, Any]:
+    """Return what is told of a model by retrieve; the list tells the same."""
+    found = (await caller.client.models.retrieve(model)).model_dump(exclude_unset=True)
+    listed = {each.id: each.model_dump(exclude_unset=True) async for each in caller.client.models.list()}
+    assert listed[found["id"]] == found
+    return found
+
+
+async def test_everything_that_is_known_of_a_model_is_told() -> None:
+    model = replace(tiny_chat, name="team/chat:v1")
+    async with Simulator(models=[model]) as host, calling(HostSettings(url=host.url, name="gpu-1")) as caller:
+        found = await shown(caller, "team/chat:v1")
+
+    assert found == {
+        "id": "team/chat:v1",
+        "object": "model",
+        "created": host.made_at // 10**9,
+        "owned_by": "team",
+        "hosts": ["gpu-1"],
+        "loaded_on": [],
+        "digest": model.digest,
+        "size": model.size,
+        "context_length": 32768,
+        "max_model_len": 32768,
+        "capabilities": ["completion", "insert", "tools"],
+    }
+
+
+@pytest.mark.parametrize("version", ["0.24.0", "0.33.0"])
+@pytest.mark.parametrize(
+    ("model", "capabilities"),
+    [
+        (tiny_chat, ["completion", "insert", "tools"]),
+        (tiny_native, ["completion", "tools"]),
+        (tiny_plain, ["completion"]),
+        (tiny_embed, ["embedding"]),
+        (demo, sorted(demo.capabilities)),
+    ],
+)
+async def test_capabilities_are_those_of_the_whole_model(
+    version: str, model: SimulatedModel, capabilities: list[str]
+) -> None:
+    """Those in a host's list of models are not: they lack what is in a Jinja template."""
+    async with Simulator(models=[model], version=version) as host, calling(host) as caller:
+        found = await shown(caller, model.name)
+
+    assert found["capabilities"] == capabilities
+
+
+async def test_what_is_not_known_is_not_told() -> None:
+    async with Simulator() as host:
+        host.script(Reply(500, path=SHOW, times=None))
+        async with calling(host) as caller:
+            found = await shown(caller, "demo")
+
+    assert "capabilities" not in found
+    assert found["context_length"] == demo.context_length
+
+
+async def test_a_length_that_the_list_of_a_host_lacks_comes_from_the_whole_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.simulator.inventory._details", _without_lengths)
+    async with Simulator() as host, calling(host) as caller:
+        found = await shown(caller, "demo")
+
+    assert found["context_length"] == found["max_model_len"] == demo.context_length
+
+
+def _without_lengths(*_: Any, **__: Any) -> dict[str, str]:
+    return {"family": "llama"}
+
+
+async def test_a_loaded_model_says_where() -> None:
+    first, second = Simulator(models=[tiny_chat]), Simulator(models=[tiny_chat])
+    async with first, second, calling(first, second, probe_interval=3600) as caller:
+        before = await shown(caller, "tiny-chat")
+        completion = await caller.client.chat.completions.with_raw_response.create(
+            model="tiny-chat", messages=said("hi")
+        )
+        await caller.gateway.seen()
+        after = await shown(caller, "tiny-chat")
+
+    assert (before["hosts"], before["loaded_on"]) == (["host-0", "host-1"], [])
+    assert after["loaded_on"] == [completion.headers["x-gateway-host"]]
+
+
+async def test_other_weights_under_one_name_are_shown_host_by_host() -> None:
+    drifted = Drifted(name="tiny-chat", capabilities=("completion", "vision"), context_length=4096)
+    same, other = Simulator(models=[tiny_chat]), Simulator(models=[drifted])
+    async with same, other, calling(same, other) as caller:
+        found = await shown(caller, "tiny-chat")
+
+    assert "digest" not in found
+    assert found["digests"] == {"host-0": tiny_chat.digest, "host-1": "d" * 64}
+    assert found["capabilities"] == ["completion", "insert", "tools", "vision"]
+
+
+async def test_the_same_weights_on_several_hosts_are_one_digest() -> None:
+    old, new = Simulator(models=[tiny_chat], version="0.24.0"), Simulator(models=[tiny_chat], version="0.33.0")
+    async with old, new, calling(old, new) as caller:
+        found = await shown(caller, "tiny-chat")
+
+    assert found["digest"] == tiny_chat.digest
+    assert "digests" not in found
+
+
+async def test_an_alias_is_told_of_as_its_model() -> None:
+    aliases = {"tiny-chat": ModelSettings(aliases=("gpt-4o",))}
+    async with Simulator(models=[tiny_chat]) as host, calling(host, models=aliases) as caller:
+        model, alias = [await shown(caller, name) for name in ("tiny-chat", "gpt-4o")]
+
+    assert alias == {**model, "id": "gpt-4o"}
+
+
+async def test_no_models_are_an_empty_list_that_can_be_gone_through() -> None:
+    async with Simulator(models=[]) as host, calling(host) as caller:
+        listed = [model async for model in caller.client.models.list()]
+        in_a_thread = await asyncio.to_thread(lambda: list(caller.sync.models.list()))
+        answer = await caller.gateway.client.get("/v1/models")
+
+    assert listed == in_a_thread == []
+    assert answer.json() == {"object": "list", "data": []}
+
+
+async def test_the_models_of_a_host_that_is_down_are_not_told_of() -> None:
+    async with Simulator(models=[tiny_chat]) as up, Simulator(models=[tiny_plain]) as down, calling(up, down) as caller:
+        await down.kill()
+        await caller.gateway.seen()
+        listed = [model.id async for model in caller.client.models.list()]
+
+    assert listed == ["tiny-chat:latest"]
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/demo", "/v1/models/DEMO:latest"])
+async def test_head_tells_the_same_without_a_body(path: str) -> None:
+    async with Simulator() as host, running(host) as gateway:
+        whole, head = await gateway.client.get(path), await gateway.client.head(path)
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert head.headers["content-type"] == "application/json"
+
+
+# --- delete -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["demo", "nobody/has:this"])
+async def test_no_key_may_delete_a_model(model: str) -> None:
+    keys = (KeySettings(name="alice", secret="sk-alice-0123456789"),)
+    async with Simulator() as host, calling(host, keys=keys, api_key="sk-alice-0123456789") as caller:
+        with pytest.raises(openai.PermissionDeniedError, match="`ollama rm MODEL`") as caught:
+            await caller.client.models.delete(model)
+        with pytest.raises(openai.PermissionDeniedError):
+            await asyncio.to_thread(caller.sync.models.delete, model)
+        listed = [model.id async for model in caller.client.models.list()]
+
+    assert (caught.value.code, caught.value.type) == ("forbidden", "invalid_request_error")
+    assert listed == ["demo:latest"]
+    assert {request.method for request in host.requests} == {"GET", "POST"}
+    assert len(caller.answers) == 3
+
+
+async def test_a_wrong_key_is_refused_before_that() -> None:
+    keys = (KeySettings(name="alice", secret="sk-alice-0123456789"),)
+    async with Simulator() as host, calling(host, keys=keys, api_key="sk-mallory-0123456789") as caller:
+        with pytest.raises(openai.AuthenticationError) as caught:
+            await caller.client.models.delete("demo")
+
+    assert caught.value.code == "invalid_api_key"

@@ -1,0 +1,170 @@
+"""Token ids become the text that tiktoken made them of, or an error that says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+
+import pytest
+import tiktoken
+from hypothesis import given, strategies
+
+from adapters.errors import InvalidRequest
+from gateway import tokens
+from gateway.tokens import FILE, Detokenizer
+from tests.interop.installed import TIKTOKEN
+
+NO_TABLE = (
+    "'input[1]' is a list of token ids, and this gateway has no table to turn them back into text. Send text instead: "
+    "with LangChain, OpenAIEmbeddings(check_embedding_ctx_length=False). To have token ids accepted, whoever runs the "
+    "gateway fetches the table once, where it runs: pip install 'ollama-gateway[tiktoken]', then "
+    "python -c \"import tiktoken; tiktoken.get_encoding('cl100k_base')\"."
+)
+
+
+@pytest.fixture(autouse=True)
+def _folder(monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(TIKTOKEN))
+    monkeypatch.delenv("DATA_GYM_CACHE_DIR", raising=False)
+
+
+@pytest.fixture(scope="module")
+def detokenizer():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIKTOKEN_CACHE_DIR", str(TIKTOKEN))
+        detokenizer = Detokenizer()
+        asyncio.run(detokenizer.text([0], param="input"))
+    return detokenizer
+
+
+@pytest.fixture(scope="module")
+def encoding():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TIKTOKEN_CACHE_DIR", str(TIKTOKEN))
+        return tiktoken.get_encoding("cl100k_base")
+
+
+@given(text=strategies.text())
+def test_what_tiktoken_encodes_comes_back(detokenizer, encoding, text):
+    ids = encoding.encode(text, disallowed_special=())
+
+    assert asyncio.run(detokenizer.text(ids, param="input")) == text
+
+
+def test_the_table_is_the_one_that_tiktoken_reads(encoding):
+    table = {encoding.encode_single_token(token): token for token in encoding.token_byte_values()}
+    specials = {encoding.encode_single_token(token): token for token in encoding.special_tokens_set}
+
+    assert tokens._read("input") == table
+    assert specials == tokens.SPECIAL
+
+
+async def test_a_character_that_was_cut_is_replaced(detokenizer, encoding):
+    ids = encoding.encode("🙂")
+
+    assert len(ids) > 1
+    assert await detokenizer.text(ids[:-1], param="input") == "\ufffd"
+    assert await detokenizer.text([*ids[:-1], *encoding.encode("!")], param="input") == "\ufffd!"
+
+
+@pytest.mark.parametrize(
+    ("ids", "param", "message"),
+    [
+        ([-1], "input[0]", "'input[0]' is -1, which is no token of cl100k_base. Token ids must be of that encoding. "),
+        (
+            [9906, 100256],
+            "input[1]",
+            "'input[1]' is 100256, which is no token of cl100k_base. Token ids must be of that encoding. ",
+        ),
+        ([2**80], "input[0]", f"'input[0]' is {2**80}, which is no token of cl100k_base. Token ids must be of that "),
+        (
+            [9906, 1917, 100257],
+            "input[2]",
+            "'input[2]' is 100257, the special token <|endoftext|> of cl100k_base, which stands for no text. Leave it "
+            "out, or send text.",
+        ),
+        ([100276], "input[0]", "'input[0]' is 100276, the special token <|endofprompt|> of cl100k_base, which stands "),
+    ],
+)
+async def test_an_id_that_is_no_token_of_text_is_named(detokenizer, ids, param, message):
+    with pytest.raises(InvalidRequest) as caught:
+        await detokenizer.text(ids, param="input")
+
+    assert caught.value.message.startswith(message)
+    assert caught.value.message.endswith(" Leave it out, or send text.")
+    assert caught.value.param == param
+    assert caught.value.code == "invalid_value"
+
+
+def _missing(folder, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(folder / "nowhere"))
+    return f"{folder / 'nowhere' / FILE} cannot be read: No such file or directory"
+
+
+def _missing_where_nothing_is_said(folder, monkeypatch):
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return f"{folder / 'data-gym-cache' / FILE} cannot be read: No such file or directory"
+
+
+def _switched_off(folder, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "")
+    monkeypatch.setenv("DATA_GYM_CACHE_DIR", str(TIKTOKEN))
+    return "tiktoken's cache is switched off: the variable that names its folder is empty"
+
+
+def _damaged(folder, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(folder))
+    (folder / FILE).write_bytes((TIKTOKEN / FILE).read_bytes()[:-1])
+    return f"{folder / FILE} is damaged: its SHA-256 is not {tokens.SHA256}"
+
+
+@pytest.mark.parametrize("arrange", [_missing, _missing_where_nothing_is_said, _switched_off, _damaged])
+async def test_without_the_table_the_error_says_what_to_do(tmp_path, monkeypatch, arrange):
+    detail = arrange(tmp_path, monkeypatch)
+    with pytest.raises(InvalidRequest) as caught:
+        await Detokenizer().text([9906], param="input[1]")
+
+    assert caught.value.message == NO_TABLE
+    assert (caught.value.param, caught.value.code) == ("input[1]", "unsupported_value")
+    assert caught.value.detail == detail
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [({"TIKTOKEN_CACHE_DIR": "a"}, "a"), ({"DATA_GYM_CACHE_DIR": "b"}, "b"), ({}, "tmp/data-gym-cache")],
+)
+async def test_the_table_is_found_where_tiktoken_keeps_it(tmp_path, monkeypatch, variables, folder):
+    """Tiktoken itself says which folder that is: it would fetch what it does not find there."""
+    (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(TIKTOKEN / FILE, tmp_path / folder)
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    for name, place in variables.items():
+        monkeypatch.setenv(name, str(tmp_path / place))
+    monkeypatch.setattr("tiktoken.load.read_file", None)
+    monkeypatch.setattr("tiktoken.registry.ENCODINGS", {})
+
+    assert tiktoken.get_encoding("cl100k_base").encode("Hello") == [9906]
+    assert await Detokenizer().text([9906], param="input") == "Hello"
+
+
+async def test_a_table_that_comes_later_is_found_and_read_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    reads = []
+    read = tokens._read
+
+    def count(param):
+        reads.append(param)
+        return read(param)
+
+    monkeypatch.setattr(tokens, "_read", count)
+    detokenizer = Detokenizer()
+    with pytest.raises(InvalidRequest):
+        await detokenizer.text([9906], param="early")
+    shutil.copy(TIKTOKEN / FILE, tmp_path)
+    texts = await asyncio.gather(*(detokenizer.text([9906], param=f"input[{place}]") for place in range(8)))
+
+    assert texts == ["Hello"] * 8
+    assert reads == ["early", "input[0]"]
