@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 JS := tests/interop/js
 TIKTOKEN := $(VENV)/share/tiktoken/9b5ad71b2ce5302211f9c61530b329a4922fc6a4
 
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check conformance bench lock clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run.stamp ## serve on 127.0.0.1:11435 with config.yaml
 	@exec $(BIN)/ollama-gateway serve --config config.yaml
@@ -18,13 +18,16 @@ test: check $(JS)/node_modules/.package-lock.json $(TIKTOKEN) ## run everything 
 	$(BIN)/coverage erase
 	$(BIN)/coverage run --data-file=.coverage.adapters --source=adapters -m pytest -q tests/adapters
 	$(BIN)/coverage report --data-file=.coverage.adapters --fail-under=100
-	$(BIN)/python -m pytest -q --ignore=tests/adapters
+	$(BIN)/python -m pytest -q -p tests.conformance.plugin --ignore=tests/adapters
 
 check: $(VENV)/dev.stamp ## lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+conformance: $(VENV)/dev.stamp $(TIKTOKEN) ## write docs/conformance.md anew, from the tests that show what it says
+	$(BIN)/python -m pytest -q -p tests.conformance.plugin --write-conformance -m shows tests/e2e
 
 bench: $(VENV)/dev.stamp ## measure CPU, latency and memory, and print the table
 	$(BIN)/python -m benchmarks

@@ -19,8 +19,11 @@ def add(one: Usage, other: Usage) -> Usage:
 
 
 def choices(usages: Sequence[Usage]) -> Usage:
-    """Return what several answers to one prompt took, which counts once, as OpenAI counts it."""
-    prompts = max(usages, key=lambda usage: usage.prompt)
+    """Return what several answers to one prompt took, which counts once, as OpenAI counts it.
+
+    It counts as whichever of them had the most to read.
+    """
+    prompts = max(usages, key=lambda usage: (usage.prompt, -(usage.cached or 0)))
     return Usage(
         prompt=prompts.prompt,
         completion=sum(usage.completion for usage in usages),

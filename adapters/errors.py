@@ -110,8 +110,8 @@ class LacksCapability(CallerError):
 
     default_code = "unsupported_value"
 
-    def __init__(self, message: str, *, capability: str, param: str) -> None:
-        super().__init__(message, param=param)
+    def __init__(self, message: str, *, capability: str, param: str, code: str | None = None) -> None:
+        super().__init__(message, param=param, code=code)
         self.capability = capability
 
 

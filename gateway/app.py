@@ -12,6 +12,7 @@ from adapters.errors import GatewayError, Stopping
 from adapters.openai.errors import encode_error
 from gateway.api.answering import JSON, Answering, error_headers, request_id
 from gateway.api.chat import ChatCompletions
+from gateway.api.completions import Completions
 from gateway.api.embeddings import Embeddings
 from gateway.api.models import DeleteModel, Model, Models
 from gateway.api.operations import Healthz, MetricsPage, Readyz
@@ -92,6 +93,12 @@ class Gateway:
             Route(
                 "/v1/chat/completions",
                 ChatCompletions(settings, fleet, catalogue, running, self._images),
+                methods=["POST"],
+                middleware=keyed,
+            ),
+            Route(
+                "/v1/completions",
+                Completions(settings, fleet, catalogue, running),
                 methods=["POST"],
                 middleware=keyed,
             ),

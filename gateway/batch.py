@@ -70,6 +70,8 @@ def plan(inputs: Sequence[str], candidates: Sequence[Candidate]) -> Plan:
 
 def _cut(inputs: Sequence[str], parts: int) -> tuple[slice, ...]:
     """Return parts of about the same work, which counts half by the number of inputs, half by their length."""
+    if parts == 1:
+        return (slice(0, len(inputs)),)
     count, length = len(inputs), sum(map(len, inputs)) or 1
     work = list(accumulate(len(text) * count + length for text in inputs))
     bounds = {bisect_left(work, work[-1] * part / parts) + 1 for part in range(1, parts)}

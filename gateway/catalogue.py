@@ -9,7 +9,7 @@ import msgspec
 
 from adapters.errors import ModelNotFound
 from adapters.ollama.names import canonical
-from adapters.types import Request, TextRequest
+from adapters.types import GenerateRequest, Request, TextRequest
 from gateway.config import ModelSettings
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ class Catalogue:
         """Whether `strict` means for a model that its answers are checked."""
         return self._settings.get(self.key(model), _NOTHING).check_schema
 
-    def apply(self, request: RequestT) -> RequestT:
+    def apply(self, key: str, request: RequestT) -> RequestT:
         """Return a request with what the configuration says where the caller said nothing.
 
         A prompt that does not fit is refused unless someone said that it may be cut.
         """
-        settings = self._settings.get(self.key(request.model), _NOTHING)
+        settings = self._settings.get(key, _NOTHING)
         options = {**settings.options, **request.options}
         stop = options.pop("stop", ())
         said: dict[str, Any] = {
@@ -61,6 +61,10 @@ class Catalogue:
         if isinstance(request, TextRequest):
             said["stop"] = request.stop or tuple(stop)
             said["think"] = settings.think if request.think is None else request.think
+        if isinstance(request, GenerateRequest):
+            said["raw"] = raw = not settings.templated if request.raw is None else request.raw
+            if raw:
+                said["think"] = request.think  # a model is not asked anything there, so its settings do not count
         return msgspec.structs.replace(request, **said)
 
     def not_found(self, model: str, names: Iterable[str]) -> ModelNotFound:

@@ -73,7 +73,7 @@ class Exchange:
         self._response: HopResponse | None = None
         self._decoder: Decoder | None = None
         self._committed = False
-        self.request = catalogue.apply(request)
+        self.request = catalogue.apply(self._key, request)
         self.digest = ""
 
     async def open(self) -> list[Event]:

@@ -9,6 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters import errors
+from adapters.openai import completions_request
+from adapters.openai.extensions import COMPLETION
 from adapters.options import KNOWN, RETIRED
 from adapters.types import Usage
 from gateway.config import HostSettings, KeySettings, ModelSettings, Settings
@@ -75,6 +77,12 @@ def test_every_option_is_named():
     text = section(read("chat.md"), "Extension fields")
 
     assert [option for option in (*KNOWN, *RETIRED) if f"`{option}`" not in text] == []
+
+
+def test_every_field_of_a_completion_is_named():
+    text = read("completions.md")
+
+    assert [field for field in {*completions_request.READ, *COMPLETION} if f"`{field}`" not in text] == []
 
 
 def test_every_header_is_named():

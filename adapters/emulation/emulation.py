@@ -21,16 +21,13 @@ Check: TypeAlias = Callable[[Schema, object], str | None]
 _decode = msgspec.json.Decoder().decode
 
 
-def is_needed(request: ChatRequest, check: Check | None) -> bool:
+def is_needed(request: ChatRequest) -> bool:
     """Whether a chat demands more than one native call can be trusted to give."""
     if request.render_only:  # there is no answer then
         return False
-    demands_form = request.strict_format or any(tool.strict for tool in request.tools)
-    return (
-        request.tool_choice != "auto"
-        or bool(request.tools and not request.parallel_tool_calls)
-        or (check is not None and demands_form)
-    )
+    if request.tool_choice != "auto" or request.strict_format:
+        return True
+    return bool(request.tools) and (not request.parallel_tool_calls or any(tool.strict for tool in request.tools))
 
 
 class Emulation:
@@ -159,7 +156,7 @@ class Emulation:
             return
         if problem:
             self._timings["schema_mismatch"] = problem
-        if not self._corrected:
+        if not self._wrong_calls:  # beside which the model has had its say
             out += self._release()
         if self._check_calls is not None or self._turn == "forced":
             out.append(Delta(tool_calls=tuple(self._calls)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
@@ -78,6 +78,9 @@ class AnswerDecoder(ABC, Generic[AnyFrame]):
     Attributes:
         finished: Whether the last event was a `Finish` or a `Failure`.
     """
+
+    _params: ClassVar[dict[str, str]] = {}
+    """The names of the caller's fields that an error names, where they are not those of a chat."""
 
     def __init__(
         self,
@@ -169,7 +172,8 @@ class AnswerDecoder(ABC, Generic[AnyFrame]):
         """Return the event of a frame after which nothing comes, from a line of this many bytes."""
         if frame.error is not None:
             # Without the rest of the line, which may be a part of the answer and would go to the log.
-            return self._fail(decode_error(500, msgspec.json.encode({"error": frame.error}), self._model))
+            body = msgspec.json.encode({"error": frame.error})
+            return self._fail(decode_error(500, body, self._model, **self._params))
         if not frame.done and frame.debug is None:
             return self._fail(_unreadable(f"no part of an answer, in a line of {length} bytes"))
         usage = Usage(

@@ -98,9 +98,8 @@ def decode_refusal(request: Request, status: int, body: bytes) -> GatewayError:
     """
     match request:
         case GenerateRequest():
-            prompt = "prompt"
+            return decode_error(status, body, request.model, **generate.PARAMS)
         case EmbedRequest():
-            prompt = "input"
+            return decode_error(status, body, request.model, prompt="input")
         case _:
-            prompt = "messages"
-    return decode_error(status, body, request.model, prompt=prompt)
+            return decode_error(status, body, request.model)

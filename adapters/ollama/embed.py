@@ -195,30 +195,31 @@ def _parse(body: bytes) -> tuple[_Frame, list[Raw]]:
 
 _BEGIN = b'"embeddings":[['
 _END = b"]]"
-_FOREIGN = b'"{ul'
+_FOREIGN = b'"{aun'
 """An array without these, and without an array within, has nothing but numbers: a string begins with the first, an
-object with the second, and each of `true`, `false` and `null` has one of the others."""
+object with the second, and each of `false`, `true` and `null` has one of the letters. So have `NaN` and `Infinity`,
+which some servers take for JSON.
+"""
 
 
 def _cut(body: bytes) -> tuple[_Frame, list[Raw]] | None:
     """Return the same of an answer that is written as Go writes it, many times as fast; None of any other.
 
-    The vectors are cut at their brackets. What is around them is read, and so is the first of them; that the others
-    have nothing but numbers follows from what they do not have, as long as the body is JSON.
+    A vector ends where the next one begins, and what is around the vectors is read. That they have nothing but numbers
+    follows from what they do not have, as long as the body is JSON.
 
     Raises:
         DecodeError, UnicodeDecodeError, RecursionError: It is no answer.
     """
-    begin, end = body.find(_BEGIN) + len(_BEGIN) - 1, body.rfind(_END) + 1
+    begin, end = body.find(_BEGIN) + len(_BEGIN) - 1, body.rfind(_END)
     if not len(_BEGIN) <= begin < end or any(body.find(sign, begin, end) >= 0 for sign in _FOREIGN):
         return None
-    view, vectors, place, stop = memoryview(body), [], begin, begin
-    while stop < end:
-        stop = body.find(b"]", place) + 1
-        is_vector = body[place] == ord("[") and body.find(b"[", place + 1, stop) < 0 and stop - place > len("[]")
-        if not is_vector or body[stop] != ord("," if stop < end else "]"):
+    view, vectors, place = memoryview(body), [], begin
+    while place < end:
+        following = body.find(b"[", place + 1, end)
+        stop = end + 1 if following < 0 else following - 1
+        if stop - place < len("[0]") or body[stop - 1 : stop + 1] not in (b"],", _END):
             return None
         vectors.append(Raw(view[place:stop]))
         place = stop + 1
-    _decode_vector(vectors[0])
-    return _decode_around(b"0".join((view[: begin - 1], view[end + 1 :]))), vectors
+    return _decode_around(b"0".join((view[: begin - 1], view[end + 2 :]))), vectors

@@ -31,7 +31,9 @@ from adapters.errors import (
 )
 
 
-def decode_error(status: int, body: bytes, request_model: str, *, prompt: str = "messages") -> GatewayError:
+def decode_error(
+    status: int, body: bytes, request_model: str, *, prompt: str = "messages", form: str = "response_format"
+) -> GatewayError:
     """Return the error that a host's refusal means, with a message that names no host, path or registry.
 
     The beginning of the host's text goes to `detail`, unless it repeats what the caller or the model wrote.
@@ -41,6 +43,7 @@ def decode_error(status: int, body: bytes, request_model: str, *, prompt: str = 
         body: The whole body, JSON or not.
         request_model: The model as the caller named it; empty when there was none.
         prompt: The field of the caller's request that holds what the model reads.
+        form: The field that holds the form which the answer must have.
     """
     text = body.decode(errors="replace")
     refusal = _unwrap(text)
@@ -55,6 +58,7 @@ def decode_error(status: int, body: bytes, request_model: str, *, prompt: str = 
         "said": _clean(refusal.message, request_model),
         "status": status,
         "prompt": prompt,
+        "form": form,
         "lengths": _lengths(refusal, prompt),
         **(found.groupdict() if found else {}),
     }
@@ -86,7 +90,7 @@ _RULES = (
         r"^invalid format:|invalid JSON schema in format|JSON schema conversion failed|failed to parse grammar",
         InvalidRequest,
         "The host cannot follow the JSON schema of the request: {said}",
-        "response_format",
+        "{form}",
         quotes=True,
     ),
     _Rule(
@@ -141,6 +145,7 @@ _RULES = (
         "model",
         "unsupported_value",
     ),
+    _Rule(r"^template: ", InvalidRequest, _REFUSES, "template", quotes=True),
     _Rule(r"^(model is required|invalid model name)", InvalidRequest, _REFUSES, "model"),
     _Rule(
         r"^option \"(?P<option>\w+)\" must be of",

@@ -13,6 +13,9 @@ from adapters.ollama.sending import encode_call, encode_options, encode_think
 from adapters.ollama.thoughts import SaidTokens, ThoughtSplitter
 from adapters.types import Call, Delta, Event, GenerateRequest, KeepAlive, Profile, Schema, Think, TokenLogprob
 
+PARAMS = {"prompt": "prompt", "form": "format"}
+"""The names of the caller's fields, for errors."""
+
 # --- the request ------------------------------------------------------------------------------------------------------
 
 
@@ -77,7 +80,7 @@ def encode_request(
         top_logprobs=request.top_logprobs,
         render_only=request.render_only,
     )
-    return encode_call("/api/generate", generate, format_param="format")
+    return encode_call("/api/generate", generate, format_param=PARAMS["form"])
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------
@@ -113,6 +116,8 @@ class StreamDecoder(AnswerDecoder[_Frame]):
         prompt_characters, num_predict, model, limit: As for every answer.
         split_thoughts: Whether the text may begin with a thought (`may_begin_with_thought`).
     """
+
+    _params = PARAMS
 
     def __init__(
         self,

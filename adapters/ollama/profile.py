@@ -29,6 +29,9 @@ _CANNOT = {
     "insert": "cannot fill in text before a suffix",
 }
 
+_WHOLE_FIELDS = frozenset({"tools", "insert"})
+"""Capabilities without which a field of the request is of no use, whatever it says."""
+
 _EMBEDS_BY_LIST = Version(0, 30)
 """From here on only models with the capability `embedding` embed. Before, most others did as well (wire.md 1.9)."""
 
@@ -70,6 +73,7 @@ def fit(request: RequestT, profile: Profile, version: Version | None = None) -> 
                     f"The model {request.model!r} {_CANNOT[capability]} (it lacks the capability {capability!r}).",
                     capability=capability,
                     param=param,
+                    code="unsupported_parameter" if capability in _WHOLE_FIELDS else None,
                 )
         if isinstance(request, TextRequest) and request.think and "thinking" not in capabilities:
             asked = (request.think_param,) if request.think_param else ()
@@ -89,7 +93,8 @@ def lacking(error: LacksCapability, able: Sequence[str]) -> LacksCapability:
     """Return the error of `fit` with the names of models that can do what the one asked for cannot."""
     more = f" and {len(able) - SHOWN} more" if len(able) > SHOWN else ""
     hint = f"Models here that can: {', '.join(able[:SHOWN])}{more}." if able else "No model here can."
-    return LacksCapability(f"{error.message} {hint}", capability=error.capability, param=error.param or "model")
+    message = f"{error.message} {hint}"
+    return LacksCapability(message, capability=error.capability, param=error.param or "model", code=error.code)
 
 
 def _needs(request: Request, version: Version | None) -> Iterator[tuple[str, str]]:

@@ -101,10 +101,11 @@ class _Answer:
                 self._text.append(event.text)
                 self._thinking.append(event.thinking)
                 self._tokens.extend(event.logprobs)
-            elif isinstance(event, Finish):
-                self._finish = event
             elif isinstance(event, Failure):
                 raise event.error
+            else:
+                assert isinstance(event, Finish)  # no text is answered with vectors
+                self._finish = event
 
     def end(self) -> Finish:
         if self._finish is None:

@@ -187,9 +187,7 @@ def _decode_raw(extensions: Extensions, suffix: str) -> bool | None:
         ("suffix", suffix),
     ):
         if value and extensions.raw:
-            message = (
-                f"'{name}' has no place in a prompt that the model reads as it is. Leave it out, or leave out 'raw'."
-            )
+            message = f"'{name}' has no place in a prompt that is read as it is. Leave it out, or leave out 'raw'."
             raise InvalidRequest(message, param=name)
         if value:
             return False

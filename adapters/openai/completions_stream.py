@@ -63,10 +63,11 @@ class StreamEncoder:
                     self._add_pieces(chunks, event)
                 elif event.text:
                     chunks += (self._text, _encode(event.text), self._after_text)
-            elif isinstance(event, Finish):
-                self._add_end(chunks, event)
             elif isinstance(event, Failure):
                 chunks.append(self.fail(event.error))
+            else:
+                assert isinstance(event, Finish)  # no text is answered with vectors
+                self._add_end(chunks, event)
         return b"".join(chunks)
 
     def fail(self, error: GatewayError) -> bytes:

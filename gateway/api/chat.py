@@ -74,7 +74,8 @@ class ChatCompletions:
             await giving.whole(whole.encode(), answer.request.ignored)
 
     async def _give_choices(self, giving: Giving, request: ChatRequest, record: Record) -> None:
-        request = self._catalogue.apply(request)  # a seed of the configuration must differ from choice to choice
+        key = self._catalogue.key(request.model)
+        request = self._catalogue.apply(key, request)  # a seed of the configuration must differ from choice to choice
         parts = [record.part(place) for place in range(request.n)]
         answers = [self._answer(one, part) for one, part in zip(split_choices(request), parts, strict=True)]
         giving.source = choices = Choices(answers)
@@ -99,9 +100,9 @@ class ChatCompletions:
 
     def _answer(self, request: ChatRequest, account: Account) -> Answer:
         """Return the answer to a chat: an exchange, unless more is demanded than one exchange can give."""
-        check = schema.problem if self._catalogue.checks_schemas(request.model) else None
-        if not is_needed(request, check):
+        if not is_needed(request):
             return self._ask(account, request)
+        check = schema.problem if self._catalogue.checks_schemas(request.model) else None
         emulation = Emulation(request, check=check, call_id=lambda place: f"call_{account.token}_{place}")
         return Sequel(partial(self._ask, account), emulation, account)
 

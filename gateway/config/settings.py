@@ -46,6 +46,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         think: Whether, or how hard, it thinks.
         truncate: Whether a prompt that does not fit is cut instead of refused.
         check_schema: Whether answers and calls that must follow a `strict` schema are checked, and asked for once more.
+        templated: Whether a completion's prompt is put into the model's template, as a message of a user.
     """
 
     aliases: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     think: Think | None = None
     truncate: bool | None = None
     check_schema: bool = True
+    templated: bool = False
 
 
 class KeySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -126,11 +126,12 @@ class Learner:
         }
 
     async def _ask(self, models: list[tuple[Weights, str]]) -> None:
+        version = self._host.view.version
         for weights, model in models:
             if self._profiles.known(weights) is not None or self._profiles.awaited(weights):
                 continue
-            if not self._host.view.up:
-                return
+            if not self._host.view.up or self._host.view.version != version:
+                return  # what it would say now is not what was to be learned
             try:
                 await self._profiles.get(weights, partial(self._prober.profile, model))
             except Exception as error:  # noqa: BLE001 - a mistake of ours must not go unseen, for nobody waits here

@@ -69,16 +69,16 @@ class Answer:
         self._defect = ""
         self._parser = HttpResponseParser(self)
 
-    def feed(self, data: bytes) -> None:
-        """Take what arrived.
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take what arrived. It is copied, so the same memory may be used for what comes next.
 
         Raises:
             HostBroken: It is not an HTTP/1.x answer, or its header block is too large.
         """
         if not self.started:
             self.started = True
-            if not data.startswith(b"H"):  # llhttp reads RTSP and ICE as well
-                raise HostBroken(_SENSELESS, detail=f"the answer begins with {data[:64]!r}")
+            if data[:1] != b"H":  # llhttp reads RTSP and ICE as well
+                raise HostBroken(_SENSELESS, detail=f"the answer begins with {bytes(data[:64])!r}")
         self._silent_bytes += len(data)
         try:
             self._parser.feed_data(data)

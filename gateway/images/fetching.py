@@ -43,7 +43,9 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Returns the addresses of a name, for a port, in the order in which to try them. Raises OSError when it has none."""
 
 _PORTS = {"http": 80, "https": 443}
-_NAME = re.compile(r"[a-z0-9._:-]{1,253}")
+_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|[0-9a-f.]*:[0-9a-f:.]+")
+"""A name of the Domain Name System, or an IPv6 address; an IPv4 address looks like a name."""
+
 _REDIRECTING = frozenset({301, 302, 303, 307, 308})
 
 

@@ -201,7 +201,7 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """What stands for its weights and settings."""
-        return hashlib.sha256(self.full_name.key.encode()).hexdigest()
+        return hashlib.sha256((self.full_name.key + self.blob).encode()).hexdigest()
 
     @property
     def weights(self) -> str:

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from adapters import errors
-from adapters.errors import CallerError, GatewayError, GatewayFault, HostError, InvalidRequest, MethodNotAllowed
+from adapters.errors import (
+    CallerError,
+    GatewayError,
+    GatewayFault,
+    HostError,
+    InvalidRequest,
+    LacksCapability,
+    MethodNotAllowed,
+    SchemaMismatch,
+)
 
 ROW = re.compile(r"^[│ ]*[├└]── (?P<name>\w+) *(?P<status>\d{3})? *(?P<code>\w+)?", re.MULTILINE)
 
@@ -54,3 +63,18 @@ def test_an_error_has_the_code_of_its_kind() -> None:
 def test_a_wrong_method_names_the_right_ones() -> None:
     error = MethodNotAllowed("No.", allow=("GET", "HEAD"))
     assert (error.status, error.code, error.allow) == (405, "method_not_allowed", ("GET", "HEAD"))
+
+
+def test_a_lack_names_the_capability_and_the_field_that_needs_it() -> None:
+    error = LacksCapability("No.", capability="vision", param="messages[0].content")
+    assert (error.status, error.code, error.capability, error.param) == (
+        400,
+        "unsupported_value",
+        "vision",
+        "messages[0].content",
+    )
+
+
+def test_an_answer_that_breaks_its_schema_is_not_asked_for_by_sdks_again() -> None:
+    error = SchemaMismatch("No.")
+    assert (error.status, error.type, error.code, error.retryable) == (502, "server_error", "schema_mismatch", False)

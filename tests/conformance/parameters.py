@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
 from openai.resources.models import Models
@@ -19,6 +20,7 @@ Parameters = dict[str, list[str]]
 """The paths of parameters that have no parts, in the SDK's order, with their values where the SDK lists them."""
 
 
+@cache
 def parameters(endpoint: Endpoint) -> Parameters:
     """Return the parameters of an endpoint."""
     match endpoint:

@@ -52,9 +52,9 @@ class Conformance:
         if self._config.getoption("write_conformance"):
             self._page.write_text(shown)
             return
-        written = self._page.read_text() if self._page.exists() else ""
-        lines = (page.splitlines() for page in (written, shown))
-        self._difference = list(difflib.unified_diff(*lines, table.PAGE, "what this run shows", lineterm="", n=0))
+        before = self._page.read_text().splitlines() if self._page.exists() else []
+        now = shown.splitlines()
+        self._difference = list(difflib.unified_diff(before, now, table.PAGE, "what this run shows", n=0, lineterm=""))
         if self._difference:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

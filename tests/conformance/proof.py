@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tests.conformance.rows import NOT_NAMED, Row
+from tests.conformance.rows import NOT_NAMED, Row, is_within
 
 if TYPE_CHECKING:
     from tests.e2e.wire import Answer
@@ -28,9 +28,8 @@ def _is_asked(row: Row, answer: Answer) -> bool:
     place = re.fullmatch(endpoint, f"{answer.method} {answer.path}")
     if place is None:
         return False
-    path, _, word = row.parameter.partition(": ")
-    found = _find(answer.asked or place.groupdict(), path)
-    return any(value == word if word else value is not None for value in found)
+    found = _find(answer.asked or place.groupdict(), row.path)
+    return any(value == row.word if row.word else value is not None for value in found)
 
 
 def _find(value: Any, path: str) -> Iterator[Any]:
@@ -48,15 +47,15 @@ def _find(value: Any, path: str) -> Iterator[Any]:
 
 
 def _bears_out(row: Row, answer: Answer) -> bool:
-    path = row.parameter.partition(": ")[0]
     if row.verdict == "refused":
-        # What is of a type that is not served has a part of that name.
-        return answer.status in (400, 403) and _refused(answer) in (path, f"{path.rpartition('.')[0]}.type")
-    ignored = answer.headers.get("x-gateway-ignored", "").split(", ")
-    named = any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in ignored)
-    return answer.status == 200 and named == (row.verdict == "accepted without effect" and row.remark != NOT_NAMED)
+        of_type = f"{row.path.rpartition('.')[0]}.type"  # what is of the type `custom` has a part of that name
+        return answer.status in (400, 403) and _refused(answer) in (row.path.rstrip("[]"), of_type)
+    ignored = filter(None, answer.headers.get("x-gateway-ignored", "").split(", "))
+    named = any(is_within(row.path, name) for name in ignored)
+    return answer.status == 200 and named == (row.verdict == "accepted without effect" and NOT_NAMED not in row.remark)
 
 
 def _refused(answer: Answer) -> str:
     """Return the parameter that an answer refuses."""
-    return re.sub(r"\[\d+\]", "[]", answer.data[0]["error"]["param"] or "")
+    param: str = answer.data[0]["error"]["param"] or ""
+    return re.sub(r"\[\d+\]", "[]", param).rstrip("[]")

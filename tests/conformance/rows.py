@@ -27,7 +27,7 @@ MODEL: Endpoint = "GET /v1/models/{model}"
 DELETE_MODEL: Endpoint = "DELETE /v1/models/{model}"
 
 NOT_NAMED = "not named in `x-gateway-ignored`"
-"""The remark of a field that has so little to say that it is not named where other fields without effect are."""
+"""Within the remark of a field that says so little that it is not named where others without effect are."""
 
 
 class Row(NamedTuple):
@@ -45,6 +45,21 @@ class Row(NamedTuple):
     parameter: str
     verdict: Verdict
     remark: str = ""
+
+    @property
+    def path(self) -> str:
+        """The parameter's path, without a value."""
+        return self.parameter.partition(": ")[0]
+
+    @property
+    def word(self) -> str:
+        """The value that it is about; empty when it is about any."""
+        return self.parameter.partition(": ")[2]
+
+
+def is_within(path: str, whole: str) -> bool:
+    """Tell whether a path is that of something or of a part of it."""
+    return path == whole or path.startswith((f"{whole}.", f"{whole}["))
 
 
 def shows(endpoint: Endpoint, verdict: Verdict, *parameters: str, remark: str = "") -> pytest.MarkDecorator:

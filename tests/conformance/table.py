@@ -9,7 +9,7 @@ from typing import cast
 import openai
 
 from tests.conformance.parameters import parameters
-from tests.conformance.rows import ENDPOINTS, VERDICTS, Endpoint, Row, Verdict
+from tests.conformance.rows import ENDPOINTS, VERDICTS, Endpoint, Row, Verdict, is_within
 from tests.e2e.cast import KINDS
 
 PAGE = "docs/conformance.md"
@@ -26,10 +26,10 @@ Ollama {hosts}; `make test` makes it again and compares. The parameters are thos
 | honoured | The host was asked for it, or the answer shows it. |
 | emulated | It has its effect, though Ollama has nothing of the kind: the gateway brings it about. |
 | refused | A 400 (403 where it says so) whose `param` names it. |
-| accepted without effect | The answer is a 200, and its header `x-gateway-ignored` names it. |
+| accepted without effect | The answer is a 200, and its header `x-gateway-ignored` names the field, unless the remark says that it does not. |
 
-Values that OpenAI refuses too, such as wrong types and numbers out of range, are refused and not listed. `[]` is each item of an
-array. A row for a parameter that is refused or has no effect holds for its parts as well.
+`[]` is each item of an array. A row for a parameter that is refused or has no effect holds for its parts as well. Not listed is
+what OpenAI refuses too, such as wrong types and numbers out of range, and what a model refuses that lacks a capability.
 """
 
 _COLUMNS = ("| parameter | verdict | remark | shown by |", "|---|---|---|---|")
@@ -68,13 +68,7 @@ def _line(row: Row, tests: Collection[str]) -> str:
 
 def _place(row: Row) -> tuple[int, int, int, str]:
     """Return what puts rows in the SDK's order; what is about a whole stands before what is about its parts."""
-    path, _, word = row.parameter.partition(": ")
     known = parameters(row.endpoint)
-    places = [place for place, name in enumerate(known) if name == path or name.startswith((f"{path}.", f"{path}["))]
-    words = known.get(path, [])
-    return (
-        places[0] if places else len(known),
-        words.index(word) if word in words else -1,
-        VERDICTS.index(row.verdict),
-        row.remark,
-    )
+    place = next((place for place, path in enumerate(known) if is_within(path, row.path)), len(known))
+    words = known.get(row.path, [])
+    return place, words.index(row.word) if row.word in words else -1, VERDICTS.index(row.verdict), row.remark

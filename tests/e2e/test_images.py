@@ -8,6 +8,7 @@ from typing import Any
 import openai
 import pytest
 
+from tests.conformance.rows import CHAT, shows
 from tests.e2e.calling import Caller
 from tests.e2e.conftest import Ask, Host
 
@@ -26,6 +27,7 @@ def showing(*images: dict[str, Any]) -> list[Any]:
     return [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, *images]}]
 
 
+@shows(CHAT, "honoured", "messages[].content[].image_url.url", remark="a `data:` URL")
 @pytest.mark.parametrize(
     "url",
     [

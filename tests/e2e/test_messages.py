@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
-import openai
 import pytest
 from msgspec.structs import replace
 
@@ -12,7 +12,7 @@ from gateway.simulator import Simulator
 from tests.conformance.rows import CHAT, NOT_NAMED, shows
 from tests.e2e.calling import calling, said
 from tests.e2e.conftest import Ask, Host
-from tests.e2e.test_images import PNG, STANDARD, WAV, image, showing
+from tests.e2e.test_images import STANDARD, WAV, image, showing
 from tests.gateway.simulator.tiny import tiny_chat
 from tests.running import chats
 
@@ -71,7 +71,7 @@ BREAKPOINT = {"mode": "explicit", "ttl": "30m"}
     [
         pytest.param(
             {"role": "user", "content": "hi", "name": "Ada"},
-            marks=shows(CHAT, "accepted without effect", "messages[].name", remark=f"but of functions; {NOT_NAMED}"),
+            marks=shows(CHAT, "accepted without effect", "messages[].name", remark=f"of others; {NOT_NAMED}"),
         ),
         pytest.param(
             {"role": "assistant", "content": "hi", "audio": {"id": "audio_1"}},
@@ -103,7 +103,7 @@ SOUND = base64.b64encode(WAV).decode()
 @shows(CHAT, "accepted without effect", f"{CONTENT}.input_audio.format", remark=f"the data says it; {NOT_NAMED}")
 @pytest.mark.parametrize("version", ["0.24.0", "0.33.0"])
 async def test_a_sound_reaches_a_model_that_hears(version: str) -> None:
-    model = replace(tiny_chat, name="hear", capabilities=("completion", "audio"))
+    model = replace(tiny_chat, name="hear", capabilities=("completion", "vision", "audio"))
     async with Simulator(models=[model], version=version) as host, calling(host) as caller:
         sound = {"type": "input_audio", "input_audio": {"data": SOUND, "format": "wav"}}
         await caller.ask("async", model="hear", messages=showing(sound))

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from gateway.config import KeySettings, ModelSettings
 from gateway.simulator import SimulatedModel, Simulator, demo
 from gateway.simulator.faults import Reply
+from tests.conformance.rows import DELETE_MODEL, shows
 from tests.e2e.calling import Caller, calling, said
 from tests.gateway.simulator.tiny import tiny_chat, tiny_embed, tiny_native, tiny_plain
 from tests.running import HostSettings, running
@@ -174,6 +175,7 @@ async def test_head_tells_the_same_without_a_body(path: str) -> None:
 # --- delete -----------------------------------------------------------------------------------------------------------
 
 
+@shows(DELETE_MODEL, "refused", "model", remark="403: no key may")
 @pytest.mark.parametrize("model", ["demo", "nobody/has:this"])
 async def test_no_key_may_delete_a_model(model: str) -> None:
     keys = (KeySettings(name="alice", secret="sk-alice-0123456789"),)

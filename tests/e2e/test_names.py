@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from gateway.config import ModelSettings
 from gateway.simulator import Simulator
-from tests.conformance.rows import CHAT, shows
+from tests.conformance.rows import CHAT, MODEL, MODELS, shows
 from tests.e2e.calling import Caller, calling, said
 from tests.e2e.cast import KINDS, SAID
 from tests.e2e.conftest import Ask, Host
@@ -32,6 +32,7 @@ async def test_an_answer_repeats_the_name_that_was_asked_for(caller: Caller, hos
     assert caller.answers[0].headers["x-gateway-host"] == host.name
 
 
+@shows(MODELS, "honoured", "")
 @pytest.mark.asyncio(loop_scope="package")
 async def test_the_list_of_models(caller: Caller) -> None:
     listed = {model.id: model async for model in caller.client.models.list()}
@@ -43,6 +44,7 @@ async def test_the_list_of_models(caller: Caller) -> None:
     assert {getattr(model, "context_length", None) for model in listed.values()} == {tiny_chat.context_length}
 
 
+@shows(MODEL, "honoured", "model")
 @pytest.mark.asyncio(loop_scope="package")
 async def test_every_model_of_the_list_can_be_retrieved_and_asked(caller: Caller) -> None:
     for model in [model async for model in caller.client.models.list()]:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.config import KeySettings
 from gateway.simulator import Simulator
+from tests.conformance.rows import CHAT, shows
 from tests.e2e.calling import WAYS, Caller, calling, said
 from tests.e2e.conftest import Ask, Fleet, Host
 from tests.gateway.simulator.tiny import tiny_embed
@@ -23,9 +24,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"messages": [{"content": "hi"}]}, "messages[0].role", "missing_required_parameter"),
     ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "invalid_type"),
     (
-        {"messages": [{"role": "user", "content": [{"type": "file"}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "video"}]}]},
         "messages[0].content[0].type",
-        "unsupported_value",
+        "invalid_value",
     ),
     ({"model": ""}, "model", "empty_string"),
     ({"temperature": 2.5}, "temperature", "decimal_above_max_value"),
@@ -36,20 +37,17 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"max_tokens": 0}, "max_tokens", "integer_below_min_value"),
     ({"max_completion_tokens": -1}, "max_completion_tokens", "integer_below_min_value"),
     ({"seed": 1.5}, "seed", "invalid_type"),
-    ({"n": 9}, "n", "integer_above_max_value"),
     ({"n": 0}, "n", "integer_below_min_value"),
     ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "array_above_max_length"),
     ({"stop": 5}, "stop", "invalid_type"),
     ({"top_logprobs": 3}, "top_logprobs", "invalid_value"),
     ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "integer_above_max_value"),
-    ({"logit_bias": {"50256": -100}}, "logit_bias", "unsupported_parameter"),
     ({"response_format": {"type": "xml"}}, "response_format.type", "invalid_value"),
     (
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
         "response_format.json_schema.schema",
         "missing_required_parameter",
     ),
-    ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, "tools[0].type", "unsupported_value"),
     ({"tools": [{"type": "function"}]}, "tools[0].function", "missing_required_parameter"),
     ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
     (
@@ -60,9 +58,6 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"functions": [FUNCTION], "tools": TOOLS}, "functions", "invalid_value"),
     ({"functions": [FUNCTION], "function_call": {"name": "g"}}, "function_call.name", "invalid_value"),
     ({"reasoning_effort": "immense"}, "reasoning_effort", "invalid_value"),
-    ({"modalities": ["text", "audio"]}, "modalities[1]", "unsupported_value"),
-    ({"audio": {"voice": "alloy", "format": "wav"}}, "audio", "unsupported_parameter"),
-    ({"web_search_options": {}}, "web_search_options", "unsupported_parameter"),
     ({"metadata": {"a": 1}}, "metadata.a", "invalid_type"),
     ({"stream_options": "yes", "stream": True}, "stream_options", "invalid_type"),
     ({"extra_body": {"options": "many"}}, "options", "invalid_type"),
@@ -75,9 +70,40 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"extra_body": {"truncate": "yes"}}, "truncate", "invalid_type"),
 ]
 
+CUSTOM = {"type": "custom", "custom": {"name": "f"}}
+CALLED = [{"role": "assistant", "tool_calls": [{**CUSTOM, "id": "call_1", "custom": {"name": "f", "input": "x"}}]}]
+
+NOT_HERE: list[tuple[str, dict[str, Any], str, str]] = [
+    ("logit_bias", {"logit_bias": {"50256": -100}}, "logit_bias", "unsupported_parameter"),
+    ("tools[].custom", {"tools": [CUSTOM]}, "tools[0].type", "unsupported_value"),
+    ("tool_choice.custom", {"tools": TOOLS, "tool_choice": CUSTOM}, "tool_choice.type", "invalid_value"),
+    (
+        "messages[].tool_calls[].custom",
+        {"messages": [*said("hi"), *CALLED]},
+        "messages[1].tool_calls[0].type",
+        "unsupported_value",
+    ),
+    ("modalities[]: audio", {"modalities": ["text", "audio"]}, "modalities[1]", "unsupported_value"),
+    ("audio", {"audio": {"voice": "alloy", "format": "wav"}}, "audio", "unsupported_parameter"),
+    ("web_search_options", {"web_search_options": {}}, "web_search_options", "unsupported_parameter"),
+]
+"""What OpenAI takes and no model here can do, by the row of the conformance table."""
+
 
 @pytest.mark.asyncio(loop_scope="package")
-@pytest.mark.parametrize(("fields", "param", "code"), REFUSED, ids=[f"{param} {code}" for _, param, code in REFUSED])
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        *(pytest.param(*case, id=f"{case[1]} {case[2]}") for case in REFUSED),
+        *(pytest.param(*case, id=row, marks=shows(CHAT, "refused", row)) for row, *case in NOT_HERE),
+        pytest.param(
+            {"n": 9},
+            "n",
+            "integer_above_max_value",
+            marks=shows(CHAT, "refused", "n", remark="above `max_choices` of the configuration"),
+        ),
+    ],
+)
 async def test_a_request_that_cannot_be_honoured_never_reaches_a_host(
     fleet: Fleet, fields: dict[str, Any], param: str, code: str
 ) -> None:
@@ -121,6 +147,7 @@ async def test_a_prompt_that_does_not_fit(ask: Ask, caller: Caller, host: Host) 
     assert len(caller.answers) == len(host.chats) == 1
 
 
+@shows(CHAT, "refused", "logprobs", remark="with tools, of a model that leaves its prompt to llama-server")
 @pytest.mark.asyncio(loop_scope="package")
 async def test_log_probabilities_of_an_answer_with_tools(fleet: Fleet) -> None:
     """llama-server has them only where no tools are on offer."""

@@ -9,12 +9,16 @@ from typing import Any, Literal
 
 import openai
 import pytest
+from msgspec.structs import replace
 from pydantic import BaseModel
 
+from gateway.simulator import Prompt, Simulator, Token, tokens_of
 from tests.conformance.rows import CHAT, shows
-from tests.e2e.calling import WAYS, Caller, said
+from tests.e2e.calling import WAYS, Caller, calling, said
 from tests.e2e.cast import SAID
 from tests.e2e.conftest import Ask, Host
+from tests.gateway.simulator.tiny import tiny_chat
+from tests.running import chats
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -109,6 +113,20 @@ async def test_any_json(ask: Ask, host: Host) -> None:
     assert json.loads(said_by_itself.choices[0].message.content or "") == {"city": "Paris", "temp": 21, "ok": True}
     assert isinstance(json.loads(held.choices[0].message.content or ""), dict)
     assert [chat["format"] for chat in host.chats] == ["json", "json"]
+
+
+@shows(CHAT, "emulated", "response_format.json_schema.strict", remark="the answer is checked, and asked for once more")
+async def test_a_strict_form_that_a_host_did_not_hold_the_model_to_is_asked_for_once_more() -> None:
+    def speak(prompt: Prompt) -> tuple[Token, ...]:
+        told = "does not follow the JSON schema" in prompt.question
+        return tokens_of('{"city": "Paris", "temp": 21, "ok": true}' if told else '{"city": "Paris"}')
+
+    model = replace(tiny_chat, name="loose", speak=speak, constrained=False)
+    async with Simulator(models=[model]) as host, calling(host) as caller:
+        completion = await parse(caller, "async", model="loose", messages=said("hi"), response_format=Report)
+
+        assert len(chats(host)) == 2
+    assert completion.choices[0].message.parsed == Report(city="Paris", temp=21, ok=True)
 
 
 @shows(CHAT, "honoured", "response_format.type: text")

@@ -67,10 +67,16 @@ def effort(word: str, remark: str = "") -> pytest.MarkDecorator:
         pytest.param({"reasoning_effort": "xhigh"}, "max", *USUAL, marks=effort("xhigh", "as `max`")),
         pytest.param({"reasoning_effort": "max"}, "max", *USUAL, marks=effort("max")),
         pytest.param(
-            {"extra_body": {"reasoning": {"effort": "low"}}}, "low", *QUICK, marks=shows(CHAT, "honoured", "reasoning.effort")
+            {"extra_body": {"reasoning": {"effort": "low"}}},
+            "low",
+            *QUICK,
+            marks=shows(CHAT, "honoured", "reasoning.effort"),
         ),
         pytest.param(
-            {"extra_body": {"reasoning": {"enabled": False}}}, False, *NONE, marks=shows(CHAT, "honoured", "reasoning.enabled")
+            {"extra_body": {"reasoning": {"enabled": False}}},
+            False,
+            *NONE,
+            marks=shows(CHAT, "honoured", "reasoning.enabled"),
         ),
         pytest.param({"extra_body": {"think": False}}, False, *NONE, marks=shows(CHAT, "honoured", "think")),
         pytest.param({"extra_body": {"think": "high"}}, "high", *LONG, marks=shows(CHAT, "honoured", "think")),

@@ -11,6 +11,7 @@ import pytest
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, Field
 
+from tests.conformance.rows import CHAT, shows
 from tests.e2e.calling import Caller, said
 from tests.e2e.cast import SAID
 from tests.e2e.conftest import Ask, Host
@@ -78,8 +79,9 @@ async def test_a_turn_of_nothing_but_calls_has_no_content(ask: Ask) -> None:
     assert completion.choices[0].message.content is None
 
 
+@shows(CHAT, "honoured", "tool_choice: auto")
 async def test_tools_on_offer_need_not_be_called(ask: Ask) -> None:
-    completion = await ask("chat", "text", tools=TOOLS)
+    completion = await ask("chat", "text", tools=TOOLS, tool_choice="auto")
 
     assert completion.choices[0].message.content == SAID
     assert completion.choices[0].message.tool_calls is None
@@ -108,6 +110,13 @@ async def test_the_fragments_of_streamed_calls(caller: Caller, host: Host) -> No
     assert [fragment.index for fragment in fragments] == sorted(fragment.index for fragment in fragments)
 
 
+@shows(
+    CHAT,
+    "honoured",
+    "messages[].role: tool",
+    "messages[].tool_call_id",
+    *(f"messages[].tool_calls[].{field}" for field in ("id", "function.name", "function.arguments")),
+)
 async def test_the_whole_loop_of_a_tool(ask: Ask, host: Host) -> None:
     first = await ask("chat", "two", tools=TOOLS)
     message = first.choices[0].message
@@ -135,6 +144,7 @@ async def test_the_whole_loop_of_a_tool(ask: Ask, host: Host) -> None:
     ]
 
 
+@shows(CHAT, "emulated", "parallel_tool_calls", remark="of several calls the first is kept")
 @pytest.mark.parametrize("question", ["one", "two", "mixed"])
 async def test_one_call_at_a_time(ask: Ask, caller: Caller, question: str) -> None:
     completion = await ask("chat", question, tools=TOOLS, parallel_tool_calls=False)
@@ -187,6 +197,7 @@ async def test_arguments_parsed_by_the_sdk(caller: Caller, host: Host, question:
         assert message.parsed is None
 
 
+@shows(CHAT, "honoured", *(f"tools[].function.{field}" for field in ("name", "description", "parameters")))
 async def test_the_schema_of_a_strict_tool_reaches_the_host(caller: Caller, host: Host) -> None:
     await caller.client.chat.completions.parse(model=host.model("chat"), messages=said("one"), tools=[PARSED])
 
@@ -198,6 +209,14 @@ async def test_the_schema_of_a_strict_tool_reaches_the_host(caller: Caller, host
     assert parameters["required"] == ["city", "days"]
     assert parameters["properties"]["city"] == {"type": "string", "description": "Where."}
     assert parameters["properties"]["days"]["type"] == "integer"
+
+
+@shows(CHAT, "honoured", *(f"functions[].{field}" for field in ("name", "description", "parameters")))
+async def test_legacy_functions_reach_the_host_as_tools(ask: Ask, host: Host) -> None:
+    await ask("chat", "one", tools=[{"type": "function", "function": WEATHER}])
+    await ask("chat", "one", functions=[WEATHER])
+
+    assert host.chats[0]["tools"] == host.chats[1]["tools"]
 
 
 async def test_a_model_without_tools_says_so(ask: Ask, caller: Caller, host: Host) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import httpx2
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
+from tests.e2e import completing
+
 DONE = b"data: [DONE]\n\n"
 
 SEEN: list[Answer] = []
@@ -60,6 +62,8 @@ class Answer:
         if self.status != 200:
             if self.whole:  # the SDK does not read what it asks for once more
                 _judge_error(json.loads(self.body))
+        elif self.path == "/v1/completions":
+            completing.judge(self)
         elif self.streamed:
             self._judge_stream()
         elif self.path == "/v1/chat/completions" and self.whole:

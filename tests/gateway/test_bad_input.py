@@ -131,7 +131,7 @@ async def test_a_body_of_100_mb(host, chunked):
         ("GET", CHAT, 405, "method_not_allowed"),
         ("HEAD", CHAT, 405, None),
         ("OPTIONS", CHAT, 405, "method_not_allowed"),
-        ("DELETE", "/v1/models/demo", 405, "method_not_allowed"),
+        ("DELETE", "/v1/models/demo", 403, "forbidden"),
         ("POST", "/v1/models", 405, "method_not_allowed"),
         ("BREW", "/v1/models", 405, "method_not_allowed"),
         ("GET", "/", 404, "unknown_url"),

@@ -23,6 +23,10 @@ def ask(model="llama3.2", **fields) -> ChatRequest:
     return ChatRequest(model=model, messages=(Message(role="user", text="hi"),), **fields)
 
 
+def apply(request):
+    return CATALOGUE.apply(CATALOGUE.key(request.model), request)
+
+
 @pytest.mark.parametrize(
     ("name", "key"),
     [
@@ -39,7 +43,7 @@ def test_a_name_means_a_model(name, key):
 
 
 def test_what_the_caller_did_not_say_comes_from_the_configuration():
-    request = CATALOGUE.apply(ask())
+    request = apply(ask())
 
     assert request == ask(
         options={"num_ctx": 8192, "temperature": 0.5}, stop=("<end>",), keep_alive="30m", think=False, truncate=True
@@ -49,7 +53,7 @@ def test_what_the_caller_did_not_say_comes_from_the_configuration():
 def test_what_the_caller_said_wins():
     said = ask(options={"temperature": 0.9}, stop=("x",), keep_alive=0, think=True, truncate=False)
 
-    request = CATALOGUE.apply(said)
+    request = apply(said)
 
     assert request == ask(
         options={"num_ctx": 8192, "temperature": 0.9}, stop=("x",), keep_alive=0, think=True, truncate=False
@@ -57,15 +61,15 @@ def test_what_the_caller_said_wins():
 
 
 def test_a_model_that_is_not_configured_is_left_alone_but_never_cut():
-    assert CATALOGUE.apply(ask("qwen3:8b")) == ask("qwen3:8b", truncate=False)
+    assert apply(ask("qwen3:8b")) == ask("qwen3:8b", truncate=False)
 
 
 def test_an_alias_has_the_settings_of_what_it_means():
-    assert CATALOGUE.apply(ask("Small")).keep_alive == "30m"
+    assert apply(ask("Small")).keep_alive == "30m"
 
 
 def test_a_request_for_vectors_takes_what_is_about_loading_and_cutting():
-    request = CATALOGUE.apply(EmbedRequest(model="llama3.2", inputs=("hi",)))
+    request = apply(EmbedRequest(model="llama3.2", inputs=("hi",)))
 
     assert request == EmbedRequest(
         model="llama3.2",
@@ -77,9 +81,9 @@ def test_a_request_for_vectors_takes_what_is_about_loading_and_cutting():
 
 
 def test_applying_twice_changes_nothing():
-    once = CATALOGUE.apply(ask(options={"seed": 7}))
+    once = apply(ask(options={"seed": 7}))
 
-    assert CATALOGUE.apply(once) == once
+    assert apply(once) == once
 
 
 @pytest.mark.parametrize(("model", "checks"), [("llama3.2", True), ("loose", False), ("unknown", True)])

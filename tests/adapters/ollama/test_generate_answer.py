@@ -223,6 +223,18 @@ def test_an_error_line_ends_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "param"),
+    [
+        ("the input length exceeds the context length", "prompt"),
+        ("invalid JSON schema in format", "format"),
+        ("template: :1: unclosed action", "template"),
+    ],
+)
+def test_an_error_line_names_the_callers_field(said: str, param: str) -> None:
+    assert generated(json.dumps({"error": said}).encode())[-1][1] == param
+
+
+@pytest.mark.parametrize(
     "line",
     [
         b'{"message": {"content": "the answer to a chat"}}\n',

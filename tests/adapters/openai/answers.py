@@ -48,12 +48,14 @@ def answer(body: bytes) -> dict[str, Any]:
 
 
 def snapshot(stream: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the answer that the SDK's own accumulator makes of the chunks of a stream."""
+    """Return the answer that the SDK's own accumulator makes of the chunks of a stream, without what it adds."""
     state: ChatCompletionStreamState[Any] = ChatCompletionStreamState()
     for chunk in stream:
         state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
-    found: dict[str, Any] = state.current_completion_snapshot.to_dict()
-    return found
+    added: Any = {"parsed": True, "tool_calls": {"__all__": {"index": True, "function": {"parsed_arguments"}}}}
+    return state.current_completion_snapshot.model_dump(
+        exclude_none=True, exclude={"choices": {"__all__": {"message": added}}}
+    )
 
 
 def accumulate(stream: list[dict[str, Any]]) -> dict[str, Any]:

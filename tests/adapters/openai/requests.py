@@ -14,8 +14,9 @@ from adapters.types import ChatRequest, Message
 HELLO = {"role": "user", "content": "hi"}
 
 
-def decode(*, most_choices: int = 1, **fields: Any) -> ChatRequest:
-    """Decode a short request with these fields; a field that is `...` is left out."""
+def decode(**fields: Any) -> ChatRequest:
+    """Decode a short request with these fields, where `most_choices` may be; a field that is `...` is left out."""
+    most_choices = fields.pop("most_choices", 1)
     body = {"model": "llama3.2", "messages": [HELLO], **fields}
     sent = json.dumps({name: value for name, value in body.items() if value is not ...}).encode()
     return decode_request(sent, most_choices=most_choices)

@@ -310,7 +310,7 @@ def test_arguments_that_are_not_utf8_do_not_break_an_answer() -> None:
     ],
 )
 def test_a_call_of_a_legacy_function(finish: Finish, reason: str) -> None:
-    told = [Delta(text="Look."), Delta(tool_calls=(SUN,)), finish]
+    told: list[Event] = [Delta(text="Look."), Delta(tool_calls=(SUN,)), finish]
     [choice] = whole(*told, head=LEGACY_HEAD)["choices"]
     assert choice["finish_reason"] == reason
     assert choice["message"] == {
@@ -324,7 +324,7 @@ def test_a_call_of_a_legacy_function(finish: Finish, reason: str) -> None:
 
 @pytest.mark.parametrize("include_usage", [False, True])
 def test_a_call_of_a_legacy_function_in_a_stream(include_usage: bool) -> None:
-    told = [Delta(tool_calls=(SUN,)), Finish(reason="tool_calls", usage=USAGE)]
+    told: list[Event] = [Delta(tool_calls=(SUN,)), Finish(reason="tool_calls", usage=USAGE)]
     found = chunks(stream(*told, include_usage=include_usage, head=LEGACY_HEAD), include_usage=include_usage)
     choices = [chunk["choices"][0] for chunk in found if chunk["choices"]]
     assert [choice["delta"] for choice in choices] == [
@@ -339,6 +339,6 @@ def test_a_call_of_a_legacy_function_in_a_stream(include_usage: bool) -> None:
 
 
 def test_an_answer_to_a_legacy_request_without_a_call() -> None:
-    told = [Delta(text="Hi"), STOP]
+    told: list[Event] = [Delta(text="Hi"), STOP]
     assert whole(*told, head=LEGACY_HEAD) == whole(*told)
     assert stream(*told, head=LEGACY_HEAD) == stream(*told)

@@ -96,8 +96,12 @@ def piece(text: str, *, index: int = 0, more: str = "", logprobs: str = "null", 
         (
             [Delta(thinking="hm"), Delta(thinking="so", text="a"), STOP],
             {},
-            [piece("", more=',"reasoning":"hm"'), piece("", more=',"reasoning":"so"'), piece("a")]
-            + [piece("", finish='"stop"')],
+            [
+                piece("", more=',"reasoning":"hm"'),
+                piece("", more=',"reasoning":"so"'),
+                piece("a"),
+                piece("", finish='"stop"'),
+            ],
         ),
         ([*texts("a"), STOP], {"echo": True}, [piece("Once"), piece("a"), piece("", finish='"stop"')]),
         ([STOP], {"echo": True}, [piece("Once"), piece("", finish='"stop"')]),
@@ -151,7 +155,7 @@ def test_an_error_of_the_gateway_ends_a_stream_once() -> None:
 
 
 def test_the_tokens_of_a_stream_go_on_where_the_text_is() -> None:
-    pieces = [
+    pieces: list[Event] = [
         Delta(text="Red", logprobs=(token("Red", -0.5, Red=-0.5, Blue=-1.5),)),
         Delta(text=" fox"),
         Delta(text=" é!", logprobs=(token(" \ufffd"), token("\ufffd"), token("!"))),
@@ -183,11 +187,16 @@ def test_the_tokens_of_a_stream_go_on_where_the_text_is() -> None:
 
 def test_choices_are_streamed_as_they_come_with_one_end() -> None:
     encoder = ChoicesStreamEncoder(HEAD, completion("a", "b", echo=True, include_usage=True))
-    data = encoder.encode([(1, texts("x")), (0, texts("y"))])
-    data += encoder.encode([(1, [*texts("z"), TIMED])])
-    assert not encoder.ended
-    data += encoder.encode([(0, [CUT])])
-    assert encoder.ended
+    batches: list[list[tuple[int, list[Event]]]] = [
+        [(1, texts("x")), (0, texts("y"))],
+        [(1, [*texts("z"), TIMED])],
+        [(0, [CUT])],
+    ]
+    ended, data = [], b""
+    for batch in batches:
+        data += encoder.encode(batch)
+        ended.append(encoder.ended)
+    assert ended == [False, False, True]
     *told, last = chunks(data)
     assert [
         (choice["index"], choice["text"], choice["finish_reason"]) for chunk in told for choice in chunk["choices"]

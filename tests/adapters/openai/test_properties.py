@@ -9,23 +9,25 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from adapters.errors import HostBroken, InvalidRequest
-from adapters.openai.chat import AnswerEncoder, Head, StreamEncoder, decode_request
+from adapters.openai.chat import AnswerEncoder, ChoicesStreamEncoder, Head, StreamEncoder, decode_request
 from adapters.openai.chat_request import READ, REFUSED
 from adapters.openai.errors import encode_error
 from adapters.options import KNOWN, RETIRED
 from adapters.types import Alternative, ChatRequest, Delta, Event, Failure, Finish, TokenLogprob, ToolCall, Usage
-from tests.adapters.openai.answers import accumulate, answer, chunks, events
+from tests.adapters.openai.answers import accumulate, answer, chunks, events, snapshot
 
 EXTENSIONS = {"options", "ollama", "keep_alive", "think", "format", "truncate", "shift", "_debug_render_only"}
 FIELDS = sorted(READ | REFUSED.keys() | KNOWN.keys() | RETIRED | EXTENSIONS)
 WORDS = sorted(
     {"user", "assistant", "tool", "function", "text", "image_url", "input_audio", "refusal", "json", "json_schema"}
     | {"json_object", "none", "auto", "required", "low", "10m", "data:;base64,QUJD", "https://x", "{}", '{"a":1}'}
+    | {"allowed_tools", "f"}
 )
 KEYS = sorted(
     {"role", "content", "type", "text", "url", "image_url", "input_audio", "data", "name", "arguments", "schema"}
     | {"tool_calls", "function_call", "tool_call_id", "reasoning", "reasoning_details", "id", "stop", "num_ctx"}
     | {"function", "parameters", "json_schema", "effort", "enabled", "include_usage", "options"}
+    | {"allowed_tools", "tools", "mode", "strict"}
 )
 
 unhurried = settings(deadline=None)
@@ -72,6 +74,19 @@ def outcome(body: bytes) -> ChatRequest | InvalidRequest:
         return error
 
 
+tools = st.fixed_dictionaries(
+    {"type": st.just("function"), "function": st.fixed_dictionaries({"name": st.sampled_from(["f", "g"])})}
+)
+choices = (
+    values
+    | tools
+    | st.fixed_dictionaries({"type": st.just("function"), "name": st.sampled_from(["f", "h"])})
+    | st.fixed_dictionaries(
+        {"type": st.just("allowed_tools"), "allowed_tools": values | st.fixed_dictionaries({"tools": st.lists(tools)})}
+    )
+)
+
+
 def check(body: bytes) -> None:
     """Decode; what comes out is a request fit to be handed on, or a refusal with its reason."""
     result = outcome(body)
@@ -101,6 +116,25 @@ def test_any_json_is_a_request_or_a_refusal(value: Any) -> None:
 @given(requests)
 def test_anything_like_a_request_is_a_request_or_a_refusal(request: dict[str, Any]) -> None:
     check(json.dumps(request).encode())
+
+
+@unhurried
+@given(st.lists(tools, max_size=2), choices, st.booleans())
+def test_any_choice_leaves_tools_that_it_may_demand(given: list[Any], choice: Any, legacy: bool) -> None:
+    functions = [tool["function"] for tool in given]
+    fields = {"functions": functions, "function_call": choice} if legacy else {"tools": given, "tool_choice": choice}
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}).encode()
+    check(body)
+    request = outcome(body)
+    if isinstance(request, ChatRequest):
+        assert {tool.name for tool in request.tools} <= {function["name"] for function in functions}
+        match request.tool_choice:
+            case "none":
+                assert not request.tools
+            case "required":
+                assert request.tools
+            case "named":
+                assert len(request.tools) == 1
 
 
 @unhurried
@@ -208,3 +242,46 @@ def test_a_stream_put_together_is_the_whole_answer(pieces: list[Delta], finish: 
     assert sent[-1].get("ollama") == found.get("ollama")
     if include_usage:
         assert sent[-1]["usage"] == found["usage"]
+
+
+CHOICES = 3
+placed = st.lists(st.tuples(st.integers(0, CHOICES - 1), st.lists(deltas | finishes | failures, max_size=3)))
+
+
+@unhurried
+@given(placed, st.booleans())
+def test_any_events_of_several_choices_make_a_well_formed_stream(
+    placed: list[tuple[int, list[Event]]], include_usage: bool
+) -> None:
+    encoder = ChoicesStreamEncoder(HEAD, CHOICES, include_usage=include_usage)
+    sent = b"".join(encoder.encode([each]) for each in placed)
+    assert sent == ChoicesStreamEncoder(HEAD, CHOICES, include_usage=include_usage).encode(placed)
+    found = events(sent)
+    assert [data for data in found if data == "[DONE]" or "error" in json.loads(data)] == found[-1:] * encoder.ended
+    assert encoder.ended == (encoder.fail(HostBroken("x")) == b"")
+    told = [choice for data in found if data != "[DONE]" for choice in json.loads(data).get("choices", ())]
+    for index in range(CHOICES):
+        ends = [choice["finish_reason"] is not None for choice in told if choice["index"] == index]
+        assert not any(ends[:-1])
+
+
+@unhurried
+@given(st.lists(st.lists(deltas, max_size=3), min_size=CHOICES, max_size=CHOICES), st.data())
+def test_the_sdk_puts_any_choices_together(told: list[list[Delta]], data: st.DataObject) -> None:
+    """Whatever the order in which the choices speak, the SDK's accumulator finds the whole answer."""
+    ends = data.draw(st.lists(finishes, min_size=CHOICES, max_size=CHOICES))
+    pieces = [[*numbered(choice), end] for choice, end in zip(told, ends, strict=True)]
+    order = data.draw(st.permutations([index for index, choice in enumerate(pieces) for _ in choice]))
+    left = [iter(choice) for choice in pieces]
+    spoken = [(index, [next(left[index])]) for index in order]
+    sent = ChoicesStreamEncoder(HEAD, CHOICES, include_usage=True).encode(spoken)
+    encoder = AnswerEncoder(HEAD, CHOICES)
+    for index, choice in enumerate(pieces):
+        encoder.feed(choice, index)
+    expected = answer(encoder.encode())
+    made = snapshot(chunks(sent, include_usage=True))
+    assert made["usage"] == expected["usage"]
+    for choice, meant in zip(made["choices"], expected["choices"], strict=True):
+        assert (choice["index"], choice["finish_reason"]) == (meant["index"], meant["finish_reason"])
+        for name in ("content", "reasoning", "tool_calls"):
+            assert (choice["message"].get(name) or None) == (meant["message"].get(name) or None)

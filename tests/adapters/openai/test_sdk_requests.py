@@ -9,17 +9,19 @@ import httpx2
 import openai
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 from openai import OpenAI
 from openai.types.chat import ChatCompletionMessageParam
 from pydantic import BaseModel
 
 from adapters.errors import GatewayError, HostBroken
-from adapters.openai.chat import AnswerEncoder, Head, StreamEncoder, decode_request
+from adapters.openai.chat import AnswerEncoder, ChoicesStreamEncoder, Head, StreamEncoder, decode_request
 from adapters.openai.errors import encode_error
 from adapters.types import ChatRequest, Delta, Event, Failure, Finish, Message, Tool, ToolCall, Usage
 from tests.adapters.openai.test_media import PNG, PNG_URL
 
 HEAD = Head(id="chatcmpl-1", created=1700000000, model="llama3.2", metadata={"job": "7"})
+MOST_CHOICES = 3
 ARGUMENTS = '{"city":"Oslo","days":3}'
 CALL = ToolCall(id="call_a", name="Weather", arguments=Raw(ARGUMENTS.encode()))
 USAGE = Usage(prompt=3, completion=2, cached=1)
@@ -46,6 +48,8 @@ SCHEMA = {
     "type": "object",
     "additionalProperties": False,
 }
+WEATHER = Tool(name="Weather", parameters=SCHEMA, strict=True)
+NAMED = {"type": "function", "function": {"name": "Weather"}}
 
 
 class Line:
@@ -53,7 +57,7 @@ class Line:
 
     Attributes:
         client: The client.
-        answer: What each request is answered with.
+        answer: What each request is answered with, in each of its choices.
         requests: The requests that came, decoded.
     """
 
@@ -68,16 +72,25 @@ class Line:
 
     def _respond(self, request: httpx2.Request) -> httpx2.Response:
         try:
-            decoded = decode_request(request.read())
+            decoded = decode_request(request.read(), most_choices=MOST_CHOICES)
             self.requests.append(decoded)
+            head = replace(HEAD, legacy_functions=decoded.legacy_functions)
             if decoded.stream:
-                stream = StreamEncoder(HEAD, include_usage=decoded.include_usage).encode(self.answer)
+                stream = self._stream(decoded, head)
                 return httpx2.Response(200, content=stream, headers={"content-type": "text/event-stream"})
-            encoder = AnswerEncoder(HEAD)
-            encoder.feed(self.answer)
+            encoder = AnswerEncoder(head, decoded.n)
+            for index in range(decoded.n):
+                encoder.feed(self.answer, index)
             return httpx2.Response(200, content=encoder.encode(), headers={"content-type": "application/json"})
         except GatewayError as error:
             return httpx2.Response(error.status, content=encode_error(error))
+
+    def _stream(self, request: ChatRequest, head: Head) -> bytes:
+        if request.n == 1:
+            return StreamEncoder(head, include_usage=request.include_usage).encode(self.answer)
+        choices = ChoicesStreamEncoder(head, request.n, include_usage=request.include_usage)
+        # Whichever of the choices has something to say first, in this one the last.
+        return choices.encode([(index, [event]) for event in self.answer for index in reversed(range(request.n))])
 
 
 @pytest.fixture
@@ -110,8 +123,29 @@ def create(line: Line, **fields: Any) -> ChatRequest:
         ({"response_format": {"type": "json_object"}}, {"format": "json"}),
         (
             {"tools": [openai.pydantic_function_tool(Weather)], "tool_choice": "auto"},
-            {"tools": (Tool(name="Weather", parameters=SCHEMA),)},
+            {"tools": (WEATHER,)},
         ),
+        (
+            {"tools": [openai.pydantic_function_tool(Weather)], "tool_choice": NAMED, "parallel_tool_calls": False},
+            {"tools": (WEATHER,), "tool_choice": "named", "parallel_tool_calls": False},
+        ),
+        (
+            {
+                "tools": [openai.pydantic_function_tool(Weather), {"type": "function", "function": {"name": "sun"}}],
+                "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [NAMED]}},
+            },
+            {"tools": (WEATHER,), "tool_choice": "required"},
+        ),
+        (
+            {"functions": [{"name": "Weather", "parameters": SCHEMA}], "function_call": {"name": "Weather"}},
+            {
+                "tools": (Tool(name="Weather", parameters=SCHEMA),),
+                "tool_choice": "named",
+                "parallel_tool_calls": False,
+                "legacy_functions": True,
+            },
+        ),
+        ({"n": 2, "seed": 1}, {"n": 2, "options": {"seed": 1}}),
         ({"extra_body": {"num_ctx": 8192, "keep_alive": "5m"}}, {"options": {"num_ctx": 8192}, "keep_alive": "5m"}),
         (
             {"extra_body": {"ollama": {"options": {"top_k": 5}, "think": False}}},
@@ -136,7 +170,7 @@ def test_an_image(line: Line) -> None:
 
 def test_structured_output(line: Line) -> None:
     completion = line.client.chat.completions.parse(model="llama3.2", messages=HELLO, response_format=Weather)
-    assert line.requests[0].format == SCHEMA
+    assert (line.requests[0].format, line.requests[0].strict_format) == (SCHEMA, True)
     assert completion.choices[0].message.parsed == Weather(city="Oslo", days=3)
 
 
@@ -169,6 +203,58 @@ def test_a_tool_and_the_turn_after_it(line: Line, streamed: bool) -> None:
         Message(role="assistant", tool_calls=(CALL,)),
         Message(role="tool", text="21", tool_call_id="call_a", tool_name="Weather"),
     )
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("told", [ANSWER, CALLED])
+def test_several_choices(line: Line, told: list[Event], streamed: bool) -> None:
+    line.answer = told
+    if streamed:
+        with line.client.chat.completions.stream(model="llama3.2", messages=HELLO, n=MOST_CHOICES) as stream:
+            completion: Any = stream.get_final_completion()
+    else:
+        completion = line.client.chat.completions.create(model="llama3.2", messages=HELLO, n=MOST_CHOICES)
+    assert [choice.index for choice in completion.choices] == [0, 1, 2]
+    for choice in completion.choices:
+        if told is ANSWER:
+            assert (choice.message.content, choice.finish_reason) == (ARGUMENTS, "stop")
+        else:
+            assert [call.function.arguments for call in choice.message.tool_calls] == [ARGUMENTS]
+            assert choice.finish_reason == "tool_calls"
+
+
+def test_more_choices_than_are_allowed_are_refused(line: Line) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(line, n=MOST_CHOICES + 1)
+    assert (caught.value.param, caught.value.code) == ("n", "integer_above_max_value")
+
+
+def test_a_legacy_function_and_the_turn_after_it(line: Line) -> None:
+    line.answer = CALLED
+    completion: Any = line.client.chat.completions.create(
+        model="llama3.2", messages=HELLO, functions=[{"name": "Weather", "parameters": SCHEMA}], function_call="auto"
+    )
+    [choice] = completion.choices
+    assert (choice.finish_reason, choice.message.content, choice.message.tool_calls) == ("function_call", None, None)
+    assert (choice.message.function_call.name, choice.message.function_call.arguments) == ("Weather", ARGUMENTS)
+
+    result = {"role": "function", "name": "Weather", "content": "21"}
+    _, called, answered = create(line, messages=[*HELLO, choice.message, result]).messages
+    [call] = called.tool_calls
+    assert (call.name, bytes(call.arguments).decode()) == ("Weather", ARGUMENTS)
+    assert answered == Message(role="tool", text="21", tool_call_id=call.id, tool_name="Weather")
+
+
+def test_a_legacy_function_in_a_stream(line: Line) -> None:
+    line.answer = CALLED
+    chunks: Any = line.client.chat.completions.create(
+        model="llama3.2", messages=HELLO, functions=[{"name": "Weather"}], function_call="auto", stream=True
+    )
+    found = [chunk.choices[0] for chunk in chunks]
+    calls = [choice.delta.function_call for choice in found if choice.delta.function_call]
+    assert "".join(call.name or "" for call in calls) == "Weather"
+    assert "".join(call.arguments or "" for call in calls) == ARGUMENTS
+    assert found[-1].finish_reason == "function_call"
 
 
 def test_thinking_goes_out_and_comes_back(line: Line) -> None:

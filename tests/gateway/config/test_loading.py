@@ -110,7 +110,7 @@ MISTAKES = [
     ("timeouts:\n  conect: 1", "FILE:2: timeouts.conect: unknown setting. Did you mean connect?"),
     (
         "models:\n  a:\n    color: red",
-        "FILE:3: models.a.color: unknown setting. Known here: aliases, options, keep_alive, think, truncate, check_schema.",
+        "FILE:3: models.a.color: unknown setting. Known here: aliases, options, keep_alive, think, truncate, check_schema, templated.",
     ),
     ("probe_interval: fast", "FILE:1: probe_interval: expected `float`, got `str`"),
     ("hosts:\n  - url: 5", "FILE:2: hosts[0].url: expected `str`, got `int`"),

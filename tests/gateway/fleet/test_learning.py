@@ -139,16 +139,30 @@ async def test_a_host_that_is_down_is_not_asked(host):
 async def test_a_host_that_goes_down_is_asked_no_further(host):
     async with looking(host) as fleet:
         host.add(*MANY)
-        host.script(Hang(path=SHOW))
+        host.script(Drip(0.0001, path=SHOW))
         waiting = asyncio.create_task(look(fleet))
         await eventually(lambda: len(shown(host)) == 2)
-        fleet.failed(fleet.candidates(DEMO)[0], DEMO, HostUnreachable("It is gone."))
         host.script(*(Reply(500, path=path, times=None) for path in ("/api/version", "/api/tags")))
-        await host.kill()
+        fleet.failed(fleet.candidates(DEMO)[0], DEMO, HostUnreachable("It is gone."))
         await waiting
 
-        assert not learning(fleet)
+        assert len(fleet._profiles._known) == 2  # it told to the end what it was telling
     assert len(shown(host)) == 2
+
+
+async def test_a_host_that_has_become_another_version_is_asked_anew(host):
+    async with looking(host) as fleet:
+        host.add(*MANY)
+        host.script(Drip(0.0001, path=SHOW))
+        waiting = asyncio.create_task(look(fleet))
+        await eventually(lambda: len(shown(host)) == 2)
+        host.version = "0.34.1"
+        await asyncio.gather(waiting, look(fleet))
+        await look(fleet)
+
+        versions = [str(version) for _, version in fleet._profiles._known]
+        assert versions.count("0.34.1") == len(MANY) + 1
+        assert versions.count("0.33.0") <= 1  # it was being told of as the version changed
 
 
 async def test_a_request_does_not_wait_for_those_that_come_before_its_model(host):

@@ -113,7 +113,9 @@ async def test_no_spelling_of_an_address_reaches_this_machine_or_its_network(hos
         "https:127.0.0.1:PORT/cat.png",
         "http://\ud800:PORT/cat.png",
         "http://127.0.0.1:PORT/\ud800",
-        "http://" + "a" * 254 + ":PORT/",
+        "http://a..b:PORT/",
+        "http://.a:PORT/",
+        "http://..:PORT/",
         "http://127.0.0.1:PORT/" + "a" * 70_000,
         "ftp://127.0.0.1:PORT/cat.png",
         "file:///etc/passwd",
@@ -187,6 +189,19 @@ async def test_a_name_is_looked_up_and_checked_again_for_each_redirect():
     assert web.asked == ["/first"]
 
 
+NUMERIC = {
+    "2130706433": "127.0.0.1",
+    "0x7f_1": "127.0.0.1",
+    "127_0_0_1": "127.0.0.1",
+    "127_0_0_2": "127.0.0.2",
+    "::1": "::1",
+    "::ffff:127_0_0_1": "::ffff:127.0.0.1",
+    "169_254_169_254": "169.254.169.254",
+    "10_0_0_1": "10.0.0.1",
+}
+"""What the system's resolver makes of numbers."""
+
+
 @pytest.mark.parametrize(
     "location",
     [
@@ -219,19 +234,6 @@ async def test_a_redirect_leads_nowhere_that_is_not_allowed(location):
     assert web.asked == ["/away"]
 
 
-NUMERIC = {
-    "2130706433": "127.0.0.1",
-    "0x7f_1": "127.0.0.1",
-    "127_0_0_1": "127.0.0.1",
-    "127_0_0_2": "127.0.0.2",
-    "::1": "::1",
-    "::ffff:127_0_0_1": "::ffff:127.0.0.1",
-    "169_254_169_254": "169.254.169.254",
-    "10_0_0_1": "10.0.0.1",
-}
-"""What the system's resolver makes of numbers."""
-
-
 @pytest.mark.parametrize(
     "location",
     ["file:///etc/passwd", "ftp://images.test/", "gopher://images.test/", "data:image/png;base64,iVBORw0KGgo=",
@@ -248,28 +250,26 @@ async def test_a_redirect_must_be_to_http_and_without_credentials(location):
 
 
 async def test_a_host_that_is_closed_missing_or_not_allowed_is_told_apart_in_the_log_only():
-    names = Names(images_test=["127.0.0.1"], private_test=["10.0.0.1"], empty_test=[[]])
+    names = Names(images_test=["127.0.0.1"], private_test=["10.0.0.1"])
     with unused() as port:
         async with fetching("public", "images.test", names=names) as fetcher:
             closed = await refused(fetcher, f"http://images.test:{port}/")
             private = await refused(fetcher, f"http://private.test:{port}/")
             missing = await refused(fetcher, f"http://missing.test:{port}/")
-            empty = await refused(fetcher, f"http://empty.test:{port}/")
 
-    assert closed[0] == private[0] == missing[0] == empty[0] == UNREACHABLE
+    assert closed[0] == private[0] == missing[0] == UNREACHABLE
     assert "Connect" in closed[1] or "refused" in closed[1]
     assert private[1] == f"private.test:{port}: 10.0.0.1 is not among images.allow"
     assert "Name or service not known" in missing[1]
-    assert empty[1] == f"empty.test:{port}: the name has no address"
 
 
 async def test_the_systems_resolver_is_asked_when_no_other_is_given():
     async with serving() as web, fetching("localhost") as fetcher:
         assert await fetcher.fetch(web.url(name="localhost")) == PNG
-        _, detail = await refused(fetcher, web.url(name="a..b"))
+        _, detail = await refused(fetcher, web.url(name="a" * 64))
 
     assert web.connections == 1
-    assert detail.startswith("a..b:")
+    assert "label" in detail or "too long" in detail
 
 
 async def test_no_proxy_of_the_environment_is_used(monkeypatch):

@@ -1,0 +1,112 @@
+"""`POST /v1/completions`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from adapters.openai.completions import (
+    AnswerEncoder,
+    ChoicesStreamEncoder,
+    Head,
+    StreamEncoder,
+    decode_request,
+    split_choices,
+    total_usage,
+)
+from adapters.types import Usage
+from gateway.api.body import read_body
+from gateway.api.giving import Giving
+from gateway.choices import Choices
+from gateway.exchange import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.types import Receive, Scope, Send
+
+    from adapters.openai.completions import Completion
+    from gateway.api.ending import Ending
+    from gateway.catalogue import Catalogue
+    from gateway.config import Settings
+    from gateway.fleet import Fleet
+    from gateway.record import Account, Record
+
+
+class Completions:
+    """`POST /v1/completions`."""
+
+    def __init__(self, settings: Settings, fleet: Fleet, catalogue: Catalogue, running: set[Ending]) -> None:
+        self._settings = settings
+        self._fleet = fleet
+        self._catalogue = catalogue
+        self._running = running
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record: Record = scope["record"]
+        record.route = "completions"
+        async with Giving(scope, self._running, send) as giving:
+            body = await read_body(scope, receive, limit=self._settings.max_body)
+            completion = decode_request(body, most=self._settings.max_choices)
+            request = completion.request
+            record.asked, record.user, record.stream = request.model, request.user, request.stream
+            if len(completion.prompts) == completion.best_of == 1:
+                await self._give_one(giving, completion, record)
+            else:
+                await self._give_choices(giving, completion, record)
+
+    async def _give_one(self, giving: Giving, completion: Completion, record: Record) -> None:
+        giving.source = exchange = Exchange(self._fleet, self._catalogue, completion.request, record)
+        events = await exchange.open()
+        head = _head(completion, record, exchange.digest)
+        ignored = exchange.request.ignored
+        if completion.request.stream:
+            await giving.stream(exchange, events, StreamEncoder(head, completion), ignored)
+        else:
+            whole = AnswerEncoder(head, completion)
+            whole.feed(events)
+            await giving.whole(whole.encode(), ignored)
+
+    async def _give_choices(self, giving: Giving, completion: Completion, record: Record) -> None:
+        # A seed of the configuration must differ from choice to choice.
+        completion = replace(
+            completion, request=self._catalogue.apply(self._catalogue.key(completion.request.model), completion.request)
+        )
+        requests = split_choices(completion)
+        parts: list[Account] = [record.part(place) for place in range(len(requests))]
+        exchanges = [
+            Exchange(self._fleet, self._catalogue, request, part) for request, part in zip(requests, parts, strict=True)
+        ]
+
+        def total(_: Sequence[Usage]) -> Usage:
+            return total_usage([part.usage or Usage() for part in parts], completion)
+
+        giving.source = choices = Choices(exchanges)
+        try:
+            placed = await choices.next()
+            record.gather(parts, total)
+            head = _head(completion, record, next((one.digest for one in exchanges if one.digest), ""))
+            ignored = exchanges[0].request.ignored
+            if completion.request.stream:
+                await giving.stream(choices, placed, ChoicesStreamEncoder(head, completion), ignored)
+                return
+            whole = AnswerEncoder(head, completion)
+            while placed:
+                for index, events in placed:
+                    whole.feed(events, index)
+                placed = await choices.next()
+            record.gather(parts, total)
+            await giving.whole(whole.encode(), ignored)
+        finally:
+            record.gather(parts, total)
+
+
+def _head(completion: Completion, record: Record, digest: str) -> Head:
+    return Head(
+        id=f"cmpl-{record.token}",
+        created=int(time.time()),
+        model=completion.request.model,
+        fingerprint=f"fp_{digest[:12]}" if digest else None,
+    )
