@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
@@ -79,8 +79,11 @@ class AnswerDecoder(ABC, Generic[AnyFrame]):
         finished: Whether the last event was a `Finish` or a `Failure`.
     """
 
-    _params: ClassVar[dict[str, str]] = {}
-    """The names of the caller's fields that an error names, where they are not those of a chat."""
+    _prompt: ClassVar[str] = "messages"
+    """The caller's field that holds the prompt, for errors."""
+
+    _names: ClassVar[Mapping[str, str]] = {}
+    """The caller's names of other fields, where they are not those of a chat."""
 
     def __init__(
         self,
@@ -173,7 +176,7 @@ class AnswerDecoder(ABC, Generic[AnyFrame]):
         if frame.error is not None:
             # Without the rest of the line, which may be a part of the answer and would go to the log.
             body = msgspec.json.encode({"error": frame.error})
-            return self._fail(decode_error(500, body, self._model, **self._params))
+            return self._fail(decode_error(500, body, self._model, prompt=self._prompt, names=self._names))
         if not frame.done and frame.debug is None:
             return self._fail(_unreadable(f"no part of an answer, in a line of {length} bytes"))
         usage = Usage(

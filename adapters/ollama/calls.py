@@ -98,7 +98,7 @@ def decode_refusal(request: Request, status: int, body: bytes) -> GatewayError:
     """
     match request:
         case GenerateRequest():
-            return decode_error(status, body, request.model, **generate.PARAMS)
+            return decode_error(status, body, request.model, prompt="prompt", names=generate.NAMES)
         case EmbedRequest():
             return decode_error(status, body, request.model, prompt="input")
         case _:

@@ -8,6 +8,7 @@ only where no rule knows the text. `param` names what a caller of the OpenAI dia
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -32,7 +33,7 @@ from adapters.errors import (
 
 
 def decode_error(
-    status: int, body: bytes, request_model: str, *, prompt: str = "messages", form: str = "response_format"
+    status: int, body: bytes, request_model: str, *, prompt: str = "messages", names: Mapping[str, str] | None = None
 ) -> GatewayError:
     """Return the error that a host's refusal means, with a message that names no host, path or registry.
 
@@ -43,7 +44,7 @@ def decode_error(
         body: The whole body, JSON or not.
         request_model: The model as the caller named it; empty when there was none.
         prompt: The field of the caller's request that holds what the model reads.
-        form: The field that holds the form which the answer must have.
+        names: The caller's names of other fields that chats call otherwise, by their names there.
     """
     text = body.decode(errors="replace")
     refusal = _unwrap(text)
@@ -58,11 +59,12 @@ def decode_error(
         "said": _clean(refusal.message, request_model),
         "status": status,
         "prompt": prompt,
-        "form": form,
         "lengths": _lengths(refusal, prompt),
         **(found.groupdict() if found else {}),
     }
     param = rule.param.format_map(known) if rule.param else None
+    if param and names:
+        param = names.get(param, param)
     detail = f"{status}: {words[:_DETAIL_LIMIT]}"
     return rule.error(rule.message.format_map(known), param=param, code=rule.code, detail=detail)
 
@@ -90,7 +92,7 @@ _RULES = (
         r"^invalid format:|invalid JSON schema in format|JSON schema conversion failed|failed to parse grammar",
         InvalidRequest,
         "The host cannot follow the JSON schema of the request: {said}",
-        "{form}",
+        "response_format",
         quotes=True,
     ),
     _Rule(

@@ -13,8 +13,13 @@ from adapters.ollama.sending import encode_call, encode_options, encode_think
 from adapters.ollama.thoughts import SaidTokens, ThoughtSplitter
 from adapters.types import Call, Delta, Event, GenerateRequest, KeepAlive, Profile, Schema, Think, TokenLogprob
 
-PARAMS = {"prompt": "prompt", "form": "format"}
-"""The names of the caller's fields, for errors."""
+NAMES = {
+    "messages": "images",
+    "response_format": "format",
+    "reasoning_effort": "think",
+    "top_logprobs": "logprobs",
+}
+"""The caller's names of fields, for errors, by the names that chats have for them."""
 
 # --- the request ------------------------------------------------------------------------------------------------------
 
@@ -80,7 +85,7 @@ def encode_request(
         top_logprobs=request.top_logprobs,
         render_only=request.render_only,
     )
-    return encode_call("/api/generate", generate, format_param=PARAMS["form"])
+    return encode_call("/api/generate", generate, format_param="format")
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------
@@ -117,7 +122,8 @@ class StreamDecoder(AnswerDecoder[_Frame]):
         split_thoughts: Whether the text may begin with a thought (`may_begin_with_thought`).
     """
 
-    _params = PARAMS
+    _prompt = "prompt"
+    _names = NAMES
 
     def __init__(
         self,

@@ -112,7 +112,7 @@ def _decode_selection(choice: Fields, tools: tuple[Tool, ...]) -> tuple[Choice, 
                     return "auto", left
                 case "required":
                     return _require(left)
-                case str() as mode:
+                case mode:
                     raise not_among(place.at("mode"), mode, ("auto", "required"))
         case kind:
             raise not_among(choice.at("type"), kind, ("function", "allowed_tools"))

@@ -16,9 +16,12 @@ from gateway.hop.watch import Phase, Watch
 _SMALL = 65_536
 """Bytes of a body that are cheaper to copy than to hand over apart from their header block."""
 
-_BUFFER = memoryview(bytearray(512 * 1024))
+READ_SIZE = 512 * 1024
+"""The most bytes that are read from a socket at once: the vectors of many texts."""
+
+_BUFFER = memoryview(bytearray(READ_SIZE))
 """Where every socket is read into: what a read has brought is used up before the next one begins. Without it an event
-loop makes an object of what it read, a quarter of a megabyte at most, only for the parser to take it apart.
+loop would copy what it read once more, only for the parser to take it apart.
 """
 
 _TOO_LONG: dict[Phase, str] = {

@@ -17,7 +17,7 @@ from tests.running import HostSettings, eventually, running
 
 MODELS = {
     "roomy": ModelSettings(options={"num_ctx": 8192}),
-    "prompt": ModelSettings(think=False),
+    "quick": ModelSettings(think=False),
 }
 """What the configuration says of models that the recordings do not have."""
 
@@ -28,7 +28,7 @@ def models(version: str) -> list[SimulatedModel]:
     return [
         *recorded,
         replace(tiny_chat, name="roomy"),
-        replace(tiny_think, name="prompt"),
+        replace(tiny_think, name="quick"),
         replace(tiny_chat, name="capped", parameters={"num_predict": 4}),
         replace(tiny_chat, name="cold", parameters={"temperature": 0}),
         replace(tiny_chat, name="hf.co/team/model"),

@@ -96,7 +96,7 @@ class Theirs(Answer):
     def __init__(self, name: str) -> None:
         exchange = json.loads((ROOT / f"{name}.json").read_text())
         answer = exchange["response"]
-        headers = {name.lower(): value for name, value in answer["headers"]}
+        headers = {header.lower(): value for header, value in answer["headers"]}
         super().__init__(answer["status"], headers, [part["text"] for part in answer["body"]])
         self.version = name.partition("/")[0]
         self.method: str = exchange["request"]["method"]

@@ -202,7 +202,7 @@ OFF: list[dict[str, Any]] = [
     {"reasoning_effort": "none"},
     {"reasoning": {"effort": "none"}},
     {"reasoning": {"enabled": False}},
-    {"model": "prompt"},
+    {"model": "quick"},
 ]
 
 

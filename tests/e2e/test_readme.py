@@ -76,7 +76,7 @@ async def test_the_example_with_curl_on_what_make_run_starts() -> None:
 
 
 async def test_the_example_with_the_sdk() -> None:
-    code = block("python", "OpenAI")
+    code = block("python", "stream=True")
     async with Simulator() as host, running(host) as gateway:
         status, out, err = await run(sys.executable, "-W", "error", "-c", code.replace(ADDRESS, gateway.url))
 
@@ -86,6 +86,18 @@ async def test_the_example_with_the_sdk() -> None:
     assert re.fullmatch(rf"{re.escape(SAID)}\n\d+ tokens, timings: {{.*'eval_duration': \d+.*}}\n", out)
     assert chat["options"] == {"num_ctx": 8192, "top_k": 40}
     assert chat["keep_alive"] == "30m"
+
+
+async def test_the_example_with_embeddings_and_completions() -> None:
+    code = block("python", "embeddings.create")
+    async with Simulator() as host, running(host) as gateway:
+        status, out, err = await run(sys.executable, "-W", "error", "-c", code.replace(ADDRESS, gateway.url))
+
+        generated = [request.json for request in host.requests if request.path == "/api/generate"]
+    assert (status, err) == (0, "")
+    assert re.fullmatch(r"2 vectors of \d+\n.+\n", out)
+    assert generated[0]["context"] == []
+    assert generated[1]["context"]
 
 
 async def test_the_example_of_several_hosts(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.types import ChatRequest, EmbedRequest, Message
+from adapters.types import ChatRequest, EmbedRequest, GenerateRequest, Message
 from gateway.catalogue import Catalogue
 from gateway.config import ModelSettings
 
@@ -122,3 +122,28 @@ def test_a_name_without_end_is_neither_compared_nor_repeated():
     error = CATALOGUE.not_found("x" * 10_000_000, ["llama3.2:latest"])
 
     assert len(error.message) < 400
+
+
+def complete(model="llama3.2", **fields) -> GenerateRequest:
+    return GenerateRequest(model=model, prompt="Once", **fields)
+
+
+@pytest.mark.parametrize(
+    ("model", "said", "raw"),
+    [
+        ("plain", None, True),
+        ("templated", None, False),
+        ("plain", False, False),
+        ("templated", True, True),
+        ("unknown", None, True),
+    ],
+)
+def test_a_prompt_is_read_as_it_is_unless_someone_says_otherwise(model, said, raw):
+    catalogue = Catalogue({"plain": ModelSettings(), "templated": ModelSettings(templated=True)})
+
+    assert catalogue.apply(catalogue.key(model), complete(model, raw=said)).raw is raw
+
+
+@pytest.mark.parametrize(("raw", "said", "think"), [(True, None, None), (True, True, True), (False, None, False)])
+def test_how_a_model_thinks_when_it_is_asked_is_no_matter_where_it_only_goes_on(raw, said, think):
+    assert CATALOGUE.apply("llama3.2:latest", complete(raw=raw, think=said)).think is think

@@ -83,10 +83,13 @@ def _play(request: ChatRequest, answers: Sequence[Sequence[Event]], check: Check
         emulation.again = False
         played.asked.append(emulation.request)
         for batch in [[event] for event in answer] if one_by_one else [answer]:
-            events = emulation.feed(batch)
-            played.events.extend(said(event.error) if isinstance(event, Failure) else event for event in events)
+            played.events.extend(comparable(emulation.feed(batch)))
     assert not emulation.again
     return played
+
+
+def comparable(events: Sequence[Event]) -> list[Any]:
+    return [said(event.error) if isinstance(event, Failure) else event for event in events]
 
 
 def said(error: GatewayError) -> tuple[type[GatewayError], str]:

@@ -211,10 +211,15 @@ def test_the_tool_is_chosen_before_its_arguments_even_where_hosts_sort(tools: tu
         )
 
 
-def test_a_reference_that_leads_elsewhere_stays() -> None:
-    schema: Schema = {
-        "properties": {"a": {"$ref": "https://example.com/a#/x"}, "b": {"$ref": "#anchor"}, "c": {"$ref": 7}}
-    }
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"$ref": "https://example.com/a#/x"}, "b": {"$ref": "#anchor"}}},
+        {"properties": {"a": {"$ref": 7}, "b": {"$ref": "x"}}},
+        {"properties": ["a"], "$defs": True, "definitions": None},
+    ],
+)
+def test_what_leads_nowhere_within_the_schema_stays(schema: Schema) -> None:
     [moved] = form_of(Tool(name="f", parameters=schema))["$defs"].values()
     assert moved == schema
 

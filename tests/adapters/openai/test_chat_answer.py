@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from adapters.errors import HostBroken, HostTimeout, InvalidRequest
 from adapters.openai.chat import AnswerEncoder, Head, StreamEncoder
-from adapters.types import Alternative, Delta, Event, Failure, Finish, TokenLogprob, ToolCall, Usage
+from adapters.types import Alternative, Delta, Event, Failure, Finish, TokenLogprob, ToolCall, Usage, Vectors
 from tests.adapters.openai.answers import answer, chunks, events, snapshot
 
 HEAD = Head(id="chatcmpl-1", created=1700000000, model="llama3.2")
@@ -279,6 +279,12 @@ def test_a_whole_answer_byte_by_byte() -> None:
         f'"usage":{USAGE_JSON},'
         '"ollama":{"total_duration":9,"done_reason":"stop","reasoning_tokens_estimated":true}}'
     )
+
+
+def test_what_is_no_part_of_a_chat_is_passed_over() -> None:
+    vectors = Vectors((Raw(b"[1]"),))
+    assert whole(Delta(text="Hi"), vectors, STOP) == whole(Delta(text="Hi"), STOP)
+    assert stream(Delta(text="Hi"), vectors, STOP) == stream(Delta(text="Hi"), STOP)
 
 
 def test_a_failure_ends_the_fold() -> None:

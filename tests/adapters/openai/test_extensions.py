@@ -157,9 +157,3 @@ def test_what_only_other_endpoints_know_is_named() -> None:
     request = decode(**dict.fromkeys(names, "x"), ollama={"raw": True, "model": "y"})
     assert request.ignored == (*names, "ollama.raw", "ollama.model")
     assert request.model == "llama3.2"
-
-
-def test_what_only_completions_have_is_unknown_to_chats() -> None:
-    fields = {"raw": True, "template": "x", "system": "x", "context": [1], "images": ["x"]}
-    assert decode(**fields).ignored == tuple(fields)
-    assert decode(ollama=fields).ignored == tuple(f"ollama.{name}" for name in fields)

@@ -8,9 +8,9 @@ import pytest
 
 from adapters.errors import HostBroken
 from gateway.hop import Hop, Limits, Timeouts
+from gateway.hop.connection import READ_SIZE
 from tests.gateway.hop.servers import GET, Peer, serve, until
 
-SEGMENT = 262_144  # the most that an event loop hands over at once
 SIZE = 50 * 1024 * 1024
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -39,11 +39,11 @@ async def test_host_waits_for_a_slow_reader(framing: str) -> None:
         response = await hop.send(GET)
         (connection,) = hop._open
         await until(lambda: connection._paused)
-        assert sum(map(len, response._answer.pieces)) <= 100_000 + SEGMENT
+        assert sum(map(len, response._answer.pieces)) <= 100_000 + READ_SIZE
         assert sent < SIZE
         size = 0
         while data := await response.read():
-            assert len(data) <= 100_000 + SEGMENT
+            assert len(data) <= 100_000 + READ_SIZE
             size += len(data)
         assert size == SIZE
         await hop.aclose()
