@@ -61,41 +61,19 @@ def decode_request(body: bytes, *, most: int) -> Completion:
             the bytes, this is the only exception.
     """
     fields = decode_object(body)
-    ignored = Ignored()
     refuse_bias(fields)
     model = fields.required_text("model")
     prompts = _decode_prompts(fields)
+    ignored = Ignored()
     stream, include_usage = decode_streaming(fields, ignored)
     n, best_of = _decode_counts(fields, len(prompts), most, stream=stream)
     echo = fields.boolean("echo") or False
     logprobs = _decode_logprobs(fields, echo=echo)
-    suffix = fields.string("suffix") or ""
-    extensions = decode_extensions(fields, READ, ignored, COMPLETION)
-    stop = decode_stops(fields, ignored)
-    if suffix and extensions.system:
-        ignored.add("system")  # a template for gaps has no place for it
-    request = GenerateRequest(
-        model=model,
-        prompt=prompts[0],
+    request = replace(
+        _decode_generate(fields, model, prompts[0], ignored),
         stream=stream,
-        suffix=suffix,
-        raw=_decode_raw(extensions, suffix),
-        template=extensions.template or None,
-        system=extensions.system or None,
-        context=extensions.context,
-        media=extensions.images,
-        format=None if extensions.format is UNSET else extensions.format,
-        think=extensions.think,
-        think_param="" if extensions.think is None else "think",
-        options={**decode_sampling(fields), **extensions.options},
-        stop=stop if extensions.stop is None else extensions.stop,
         logprobs=logprobs is not None or best_of > n,
         top_logprobs=logprobs or None,
-        keep_alive=extensions.keep_alive,
-        truncate=extensions.truncate,
-        shift=extensions.shift,
-        render_only=extensions.render_only,
-        user=fields.string("user"),
         ignored=ignored.paths(),
     )
     return Completion(
@@ -119,6 +97,35 @@ def split_choices(completion: Completion) -> list[GenerateRequest]:
         for prompt in completion.prompts
         for place in range(completion.best_of)
     ]
+
+
+def _decode_generate(fields: Fields, model: str, prompt: str, ignored: Ignored) -> GenerateRequest:
+    """Return what is asked of a host for a prompt, but for what depends on the answers that are wanted."""
+    suffix = fields.string("suffix") or ""
+    extensions = decode_extensions(fields, READ, ignored, COMPLETION)
+    stop = decode_stops(fields, ignored)
+    if suffix and extensions.system:
+        ignored.add("system")  # a template for gaps has no place for it
+    return GenerateRequest(
+        model=model,
+        prompt=prompt,
+        suffix=suffix,
+        raw=_decode_raw(extensions, suffix),
+        template=extensions.template or None,
+        system=extensions.system or None,
+        context=extensions.context,
+        media=extensions.images,
+        format=None if extensions.format is UNSET else extensions.format,
+        think=extensions.think,
+        think_param="" if extensions.think is None else "think",
+        options={**decode_sampling(fields), **extensions.options},
+        stop=stop if extensions.stop is None else extensions.stop,
+        keep_alive=extensions.keep_alive,
+        truncate=extensions.truncate,
+        shift=extensions.shift,
+        render_only=extensions.render_only,
+        user=fields.string("user"),
+    )
 
 
 def _decode_prompts(fields: Fields) -> tuple[str, ...]:

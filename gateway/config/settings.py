@@ -151,7 +151,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeouts: Timeouts = Timeouts()
     receive_timeout: float = 60.0
     max_body: int = 64 * 1024 * 1024
-    max_choices: int = 8
+    max_choices: int = 32
     images: ImageSettings = ImageSettings()
     grace: float = 30.0
     log: Literal["auto", "json", "text"] = "auto"

@@ -455,7 +455,7 @@ async def test_a_picture_reaches_a_model_that_sees(go_on: Go, host: Host) -> Non
         ({"prompt": ""}, "prompt"),
         ({"prompt": ["a"] * 9}, "prompt"),
         pytest.param(
-            {"n": 9}, "n", marks=shows(COMPLETIONS, "refused", "n", remark="above `max_choices` of the configuration")
+            {"n": 33}, "n", marks=shows(COMPLETIONS, "refused", "n", remark="above `max_choices` of the configuration")
         ),
         pytest.param(
             {"best_of": 2, "stream": True},

@@ -97,7 +97,7 @@ NOT_HERE: list[tuple[str, dict[str, Any], str, str]] = [
         *(pytest.param(*case, id=f"{case[1]} {case[2]}") for case in REFUSED),
         *(pytest.param(*case, id=row, marks=shows(CHAT, "refused", row)) for row, *case in NOT_HERE),
         pytest.param(
-            {"n": 9},
+            {"n": 33},
             "n",
             "integer_above_max_value",
             marks=shows(CHAT, "refused", "n", remark="above `max_choices` of the configuration"),

@@ -59,7 +59,7 @@ BODIES = [
     ("a role that is none", chat(messages=[{"role": "boss", "content": "x"}]), 400, "messages[0].role"),
     ("a temperature too high", chat(temperature=3), 400, "temperature"),
     ("an option of a wrong type", chat(options={"num_ctx": "big"}), 400, "options.num_ctx"),
-    ("too many choices", chat(n=9), 400, "n"),
+    ("too many choices", chat(n=33), 400, "n"),
     (
         "an image by URL",
         chat(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x/y.png"}}]}]),

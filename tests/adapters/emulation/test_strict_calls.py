@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from adapters.emulation import Emulation
 from adapters.types import Delta, Event, Message, Tool, ToolCall
 from tests.adapters.emulation.folding import (
+    CITY,
     HELLO,
     OSLO,
     RAIN,
@@ -64,6 +65,7 @@ def test_right_arguments_need_no_second_try(fields: dict[str, Any], stream: bool
     [
         ((STRICT_SUN, RAIN), [call("rain", WRONG)]),
         ((STRICT_SUN, RAIN), [call("moon", WRONG)]),
+        ((STRICT_SUN, Tool(name="rain", parameters=CITY)), [call("rain", WRONG)]),
         ((replace(STRICT_SUN, parameters=None),), [WRONG_CALL]),
     ],
 )
@@ -116,6 +118,12 @@ def test_a_wrong_call_is_asked_for_once_more_in_its_form(stream: bool) -> None:
     )
     assert isinstance(second.format, dict)
     assert second.format["properties"]["name"] == {"const": "sun"}
+
+
+def test_what_is_said_beside_a_wrong_call_is_passed_on_where_a_form_is_demanded_of_text() -> None:
+    request = replace(ASKED, format=CITY, strict_format=True)
+    played = play(request, answer(WRONG_CALL, text="See:"), IN_JSON, check=check)
+    assert (played.text, played.calls) == ("See:", [MADE])
 
 
 def test_a_call_wrong_twice_is_handed_over_with_a_remark() -> None:
