@@ -239,7 +239,7 @@ class RunnerCrashed(HostError):
 
 
 class SchemaMismatch(HostError):
-    """The model's answer does not follow the schema that it must follow, at the second try either."""
+    """The answer does not follow the schema that it must follow: a streamed one, or a whole one at the second try."""
 
     default_code = "schema_mismatch"
     retryable = False

@@ -219,5 +219,7 @@ class Emulation:
 
 def _mismatch(problem: str) -> Failure:
     return Failure(
-        SchemaMismatch(f"The model's answer does not follow the schema: {problem}. Try again, or ask without `strict`.")
+        SchemaMismatch(
+            f"The model's answer does not follow the schema: {problem}. Simplify the schema, or ask without `strict`."
+        )
     )

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _DEFAULT_HOST = "registry.ollama.ai"
 _DEFAULT_NAMESPACE = "library"
 _DEFAULT_TAG = "latest"
+
+
+_LONGEST = 256
+"""Characters of a name that is remembered: a caller may send one of any length."""
 
 
 def canonical(name: str) -> str:
@@ -15,6 +21,10 @@ def canonical(name: str) -> str:
     suffix `:local` only asks for a model that is not in the cloud, and `:cloud` after a tag is another way to end the
     tag with `-cloud`. Any text is taken: one that is no name stays one that no host has.
     """
+    return _remembered(name) if len(name) <= _LONGEST else _canonical(name)
+
+
+def _canonical(name: str) -> str:
     name = name.strip().lower()
     while name.endswith(":local"):
         name = name.removesuffix(":local")
@@ -27,3 +37,6 @@ def canonical(name: str) -> str:
     if tag.endswith(":cloud"):
         tag = tag.removesuffix(":cloud") + "-cloud"
     return "/".join((*origin, f"{model}:{tag or _DEFAULT_TAG}"))
+
+
+_remembered = lru_cache(maxsize=1024)(_canonical)

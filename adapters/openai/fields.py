@@ -48,6 +48,10 @@ class Fields:
         """Return a field of any type, or None."""
         return self._values.get(name)
 
+    def has_none(self, names: frozenset[str]) -> bool:
+        """Whether none of these fields is there."""
+        return names.isdisjoint(self._values)
+
     def unknown(self, known: frozenset[str]) -> list[str]:
         """Return the names of the fields that are not among the known ones."""
         if self._values.keys() <= known:

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 from adapters.errors import InvalidRequest
 from adapters.openai.data_urls import encode_base64, read_base64, read_data_url
-from adapters.openai.fields import Fields, missing, not_among, wrong_type
+from adapters.openai.fields import Fields, Ignored, missing, not_among, wrong_type
 from adapters.types import Media
 
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
 _SOUNDS = ("wav", "mp3")
 
 
-def decode_image(part: Fields) -> Media:
+_IMAGE = frozenset({"url"})
+
+
+def decode_image(part: Fields, ignored: Ignored) -> Media:
     """Read a content part of type `image_url`, whose URL may stand in an object or by itself.
+
+    An image is always sent as it is, so a wish for less (`detail`) has no effect.
 
     Raises:
         InvalidRequest: There is no URL, it is none of `data:`, http(s) or base64, or it holds no image that a host can
@@ -31,6 +36,9 @@ def decode_image(part: Fields) -> Media:
             path = part.at("image_url")
         case dict() as values:
             image = Fields(values, part.at("image_url"))
+            for field in image.unknown(_IMAGE):
+                if (field, image.get(field)) != ("detail", "auto"):
+                    ignored.add(f"messages[].content[].image_url.{field}")
             url, path = image.required_string("url"), image.at("url")
         case other:
             raise wrong_type(part.at("image_url"), "an object", other)

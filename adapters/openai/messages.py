@@ -25,11 +25,12 @@ _THINKING = ("reasoning", "reasoning_content", "thinking")
 
 _MESSAGE = frozenset(
     {"role", "content", "tool_calls", "tool_call_id", "function_call", "refusal", "reasoning_details", *_THINKING}
-    | {"name", "audio", "annotations", "cache_control"}
+    | {"annotations"}  # of a web search: what an answer tells of its text
 )
-"""Fields of a message that are read, and those without effect that are not worth naming."""
+"""Fields of a message that are read. `name` is, where it is a function's."""
 
-_PART = frozenset({"type", *PARTS, "annotations", "cache_control", "prompt_cache_breakpoint"})
+_RESULT = _MESSAGE | {"name"}
+_PART = frozenset({"type", *PARTS, "annotations"})
 
 
 def decode_messages(request: Fields, ignored: Ignored) -> tuple[Message, ...]:
@@ -53,7 +54,7 @@ def _decode_message(message: Fields, place: int, history: History, ignored: Igno
     role = ROLES.get(name)
     if role is None:
         raise not_among(message.at("role"), name, tuple(ROLES))
-    for field in message.unknown(_MESSAGE):
+    for field in message.unknown(_RESULT if role == "tool" else _MESSAGE):
         ignored.add(f"messages[].{field}")
     text, media = _decode_content(message, ignored)
     if role == "assistant":
@@ -92,7 +93,7 @@ def _decode_content(message: Fields, ignored: Ignored) -> tuple[str, tuple[Media
             case "text" | "refusal":
                 texts.append(part.required_string(kind))
             case "image_url":
-                media.append(decode_image(part))
+                media.append(decode_image(part, ignored))
             case "input_audio":
                 media.append(decode_audio(part))
             case "file":

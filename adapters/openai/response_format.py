@@ -9,7 +9,7 @@ from adapters.openai.fields import Fields, Ignored, check_depth, missing, not_am
 from adapters.types import Schema
 
 _FORMAT = frozenset({"type", "json_schema"})
-_JSON_SCHEMA = frozenset({"name", "description", "strict", "schema"})
+_JSON_SCHEMA = frozenset({"name", "strict", "schema"})
 
 
 def decode_response_format(request: Fields, ignored: Ignored) -> tuple[Literal["json"] | Schema | None, bool]:

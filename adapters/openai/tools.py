@@ -32,6 +32,10 @@ class Tools(Struct, frozen=True, kw_only=True):
     legacy: bool = False
 
 
+_FIELDS = frozenset({"tools", "tool_choice", "parallel_tool_calls", "functions", "function_call"})
+_NO_TOOLS = Tools()
+
+
 def decode_tools(request: Fields, ignored: Ignored) -> Tools:
     """Read `tools`, `tool_choice` and `parallel_tool_calls`, or the legacy `functions` and `function_call`.
 
@@ -41,6 +45,8 @@ def decode_tools(request: Fields, ignored: Ignored) -> Tools:
         InvalidRequest: A tool cannot be read or is not a function, the choice asks for one that is not there, or the
             request mixes the two ways to speak of tools.
     """
+    if request.has_none(_FIELDS):
+        return _NO_TOOLS
     tools = tuple(_decode_tool(tool, ignored) for tool in request.objects("tools"))
     functions = tuple(_decode_function(each, "functions[]", ignored) for each in request.objects("functions"))
     parallel = request.boolean("parallel_tool_calls")

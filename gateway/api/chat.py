@@ -19,7 +19,7 @@ from adapters.openai.chat import (
 from gateway import schema
 from gateway.api.body import read_body
 from gateway.api.giving import Giving
-from gateway.choices import Choices
+from gateway.api.several import give_several
 from gateway.exchange import Exchange
 from gateway.sequel import Sequel
 
@@ -64,7 +64,7 @@ class ChatCompletions:
     async def _give_one(self, giving: Giving, request: ChatRequest, record: Record) -> None:
         giving.source = answer = self._answer(request, record)
         events = await answer.open()
-        head = _head(request, record, answer)
+        head = _head(request, record, answer.digest)
         if request.stream:
             encoder = StreamEncoder(head, include_usage=request.include_usage)
             await giving.stream(answer, events, encoder, answer.request.ignored)
@@ -77,26 +77,19 @@ class ChatCompletions:
         key = self._catalogue.key(request.model)
         request = self._catalogue.apply(key, request)  # a seed of the configuration must differ from choice to choice
         parts = [record.part(place) for place in range(request.n)]
-        answers = [self._answer(one, part) for one, part in zip(split_choices(request), parts, strict=True)]
-        giving.source = choices = Choices(answers)
-        try:
-            placed = await choices.next()
-            record.gather(parts, accounting.choices)
-            head = _head(request, record, next((answer for answer in answers if answer.digest), answers[0]))
-            ignored = answers[0].request.ignored
-            if request.stream:
-                encoder = ChoicesStreamEncoder(head, request.n, include_usage=request.include_usage)
-                await giving.stream(choices, placed, encoder, ignored)
-                return
-            whole = AnswerEncoder(head, request.n)
-            while placed:
-                for index, events in placed:
-                    whole.feed(events, index)
-                placed = await choices.next()
-            record.gather(parts, accounting.choices)
-            await giving.whole(whole.encode(), ignored)
-        finally:
-            record.gather(parts, accounting.choices)
+
+        def streamed(digest: str) -> ChoicesStreamEncoder:
+            return ChoicesStreamEncoder(_head(request, record, digest), request.n, include_usage=request.include_usage)
+
+        await give_several(
+            giving,
+            record,
+            [self._answer(one, part) for one, part in zip(split_choices(request), parts, strict=True)],
+            parts,
+            total=accounting.choices,
+            streamed=streamed if request.stream else None,
+            whole=lambda digest: AnswerEncoder(_head(request, record, digest), request.n),
+        )
 
     def _answer(self, request: ChatRequest, account: Account) -> Answer:
         """Return the answer to a chat: an exchange, unless more is demanded than one exchange can give."""
@@ -110,12 +103,12 @@ class ChatCompletions:
         return Exchange(self._fleet, self._catalogue, request, account)
 
 
-def _head(request: ChatRequest, record: Record, answer: Answer) -> Head:
+def _head(request: ChatRequest, record: Record, digest: str) -> Head:
     return Head(
         id=f"chatcmpl-{record.token}",
         created=int(time.time()),
         model=request.model,
-        fingerprint=f"fp_{answer.digest[:12]}" if answer.digest else None,
+        fingerprint=f"fp_{digest[:12]}" if digest else None,
         metadata=request.metadata,
         legacy_functions=request.legacy_functions,
     )

@@ -19,7 +19,7 @@ from adapters.openai.completions import (
 from adapters.types import Usage
 from gateway.api.body import read_body
 from gateway.api.giving import Giving
-from gateway.choices import Choices
+from gateway.api.several import give_several
 from gateway.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gateway.catalogue import Catalogue
     from gateway.config import Settings
     from gateway.fleet import Fleet
-    from gateway.record import Account, Record
+    from gateway.record import Record
 
 
 class Completions:
@@ -70,37 +70,27 @@ class Completions:
             await giving.whole(whole.encode(), ignored)
 
     async def _give_choices(self, giving: Giving, completion: Completion, record: Record) -> None:
+        request = completion.request
         # A seed of the configuration must differ from choice to choice.
-        completion = replace(
-            completion, request=self._catalogue.apply(self._catalogue.key(completion.request.model), completion.request)
-        )
-        requests = split_choices(completion)
-        parts: list[Account] = [record.part(place) for place in range(len(requests))]
-        exchanges = [
-            Exchange(self._fleet, self._catalogue, request, part) for request, part in zip(requests, parts, strict=True)
-        ]
+        applied = self._catalogue.apply(self._catalogue.key(request.model), request)
+        requests = split_choices(replace(completion, request=applied))
+        parts = [record.part(place) for place in range(len(requests))]
 
         def total(_: Sequence[Usage]) -> Usage:
             return total_usage([part.usage or Usage() for part in parts], completion)
 
-        giving.source = choices = Choices(exchanges)
-        try:
-            placed = await choices.next()
-            record.gather(parts, total)
-            head = _head(completion, record, next((one.digest for one in exchanges if one.digest), ""))
-            ignored = exchanges[0].request.ignored
-            if completion.request.stream:
-                await giving.stream(choices, placed, ChoicesStreamEncoder(head, completion), ignored)
-                return
-            whole = AnswerEncoder(head, completion)
-            while placed:
-                for index, events in placed:
-                    whole.feed(events, index)
-                placed = await choices.next()
-            record.gather(parts, total)
-            await giving.whole(whole.encode(), ignored)
-        finally:
-            record.gather(parts, total)
+        def streamed(digest: str) -> ChoicesStreamEncoder:
+            return ChoicesStreamEncoder(_head(completion, record, digest), completion)
+
+        await give_several(
+            giving,
+            record,
+            [Exchange(self._fleet, self._catalogue, one, part) for one, part in zip(requests, parts, strict=True)],
+            parts,
+            total=total,
+            streamed=streamed if request.stream else None,
+            whole=lambda digest: AnswerEncoder(_head(completion, record, digest), completion),
+        )
 
 
 def _head(completion: Completion, record: Record, digest: str) -> Head:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from tests.conformance.parameters import parameters
 from tests.conformance.rows import ENDPOINTS, VERDICTS, is_within
 
 ROOT = Path(__file__).parents[2]
-ROWS = table.read((ROOT / table.PAGE).read_text())
+PAGE = (ROOT / table.PAGE).read_text()
+ROWS = table.read(PAGE)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -33,6 +35,11 @@ def test_every_row_is_about_a_parameter(endpoint):
 
     assert [row for row in rows if not any(is_within(path, row.path) for path in known)] == []
     assert [row for row in rows if row.word and row.word not in known[row.path]] == []
+
+
+def test_every_row_is_shown_where_it_is_proved():
+    """`tests/e2e/conftest.py` holds rows to what went over the wire."""
+    assert {file.startswith("../tests/e2e/test_") for file in re.findall(r"\]\((.+?)\)", PAGE)} == {True}
 
 
 def test_every_verdict_is_one_that_the_page_explains():

@@ -453,7 +453,7 @@ async def test_a_picture_reaches_a_model_that_sees(go_on: Go, host: Host) -> Non
             {"prompt": [[1, 2], [3]]}, "prompt", marks=shows(COMPLETIONS, "refused", "prompt[][]", remark="tokens")
         ),
         ({"prompt": ""}, "prompt"),
-        ({"prompt": ["a"] * 9}, "prompt"),
+        ({"prompt": ["a"] * 33}, "prompt"),
         pytest.param(
             {"n": 33}, "n", marks=shows(COMPLETIONS, "refused", "n", remark="above `max_choices` of the configuration")
         ),

@@ -10,6 +10,7 @@ from adapters.openai.chat import split_choices
 from adapters.types import ChatRequest, Message, Tool
 from tests.adapters.openai.requests import HELLO, decode
 
+PNG = "data:image/png;base64,iVBORw0KGgo="
 SCHEMA = {"type": "object", "properties": {"b": {"type": "string"}, "a": {"type": "integer"}}, "required": ["b"]}
 WEATHER = {"name": "get_weather", "description": "The weather.", "parameters": SCHEMA, "strict": True}
 TOOLS = [{"type": "function", "function": WEATHER}]
@@ -79,7 +80,7 @@ def test_null_is_the_same_as_absent() -> None:
             {
                 "response_format": {
                     "type": "json_schema",
-                    "json_schema": {"name": "x", "description": "d", "strict": True, "schema": SCHEMA},
+                    "json_schema": {"name": "x", "strict": True, "schema": SCHEMA},
                 }
             },
             {"format": SCHEMA, "strict_format": True},
@@ -237,7 +238,32 @@ def test_the_field_that_said_so_is_remembered(fields: dict[str, Any], param: str
         ({"chat_template_kwargs": {"enable_thinking": False}}, ["chat_template_kwargs"]),
         (
             {"messages": [{**HELLO, "foo": 1}, {**HELLO, "foo": 2, "name": "ann"}]},
-            ["messages[].foo"],
+            ["messages[].foo", "messages[].name"],
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "content": "hi", "audio": {"id": "a"}, "cache_control": {"type": "x"}}
+                ]
+            },
+            ["messages[].audio", "messages[].cache_control"],
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}]}
+                ]
+            },
+            ["messages[].content[].image_url.detail"],
+        ),
+        (
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "x", "schema": {}, "description": "d"},
+                }
+            },
+            ["response_format.json_schema.description"],
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "foo": 1, "bar": None}]}]},

@@ -10,7 +10,7 @@ from adapters.types import Media, Message, ToolCall
 from tests.adapters.openai.requests import HELLO, decode, decode_message, refusal
 from tests.adapters.openai.test_media import PNG, PNG_URL, WAV
 
-IMAGE = {"type": "image_url", "image_url": {"url": PNG_URL, "detail": "high"}}
+IMAGE = {"type": "image_url", "image_url": {"url": PNG_URL, "detail": "auto"}}
 AUDIO = {"type": "input_audio", "input_audio": {"data": WAV, "format": "wav"}}
 PNG_MEDIA = Media("image", PNG)
 
@@ -29,7 +29,7 @@ def call(**fields: Any) -> dict[str, Any]:
         ({"role": "system", "content": "Be brief."}, Message(role="system", text="Be brief.")),
         ({"role": "developer", "content": "Be brief."}, Message(role="system", text="Be brief.")),
         ({"role": "developer", "content": [text("a"), text("b")]}, Message(role="system", text="a\nb")),
-        ({"role": "user", "content": "hi", "name": "ann"}, Message(role="user", text="hi")),
+        ({"role": "user", "content": "hi", "name": None}, Message(role="user", text="hi")),
         ({"role": "user", "content": ""}, Message(role="user")),
         ({"role": "user", "content": []}, Message(role="user")),
         ({"role": "user", "content": None}, Message(role="user")),
@@ -57,7 +57,7 @@ def call(**fields: Any) -> dict[str, Any]:
             Message(role="assistant", text="a\nno"),
         ),
         (
-            {"role": "assistant", "content": "x", "audio": {"id": "y"}, "annotations": [], "tool_calls": None},
+            {"role": "assistant", "content": "x", "audio": None, "annotations": [], "tool_calls": None},
             Message(role="assistant", text="x"),
         ),
         (
