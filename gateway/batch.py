@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from gateway.exchange import Exchange
     from gateway.routing import Candidate
 
-LEAST = 8
+LEAST = 16
 """Inputs of a part at least. A call costs a host two or three milliseconds besides its inputs, as recordings of small
-models show: about what a fast GPU takes for one short text.
+models show: what a fast GPU takes for one short text or two.
 """
 
 MOST = 256

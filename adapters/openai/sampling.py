@@ -35,20 +35,26 @@ def decode_streaming(request: Fields, ignored: Ignored) -> tuple[bool, bool]:
     return True, include_usage
 
 
+_NUMBERS = {"temperature": (0, 2), "top_p": (0, 1), "frequency_penalty": (-2, 2), "presence_penalty": (-2, 2)}
+_INTEGERS = frozenset({"max_completion_tokens", "max_tokens", "seed"})
+
+
 def decode_sampling(request: Fields) -> dict[str, Any]:
     """Return the options that the caller gave by OpenAI's names, and only those: no default is ever sent."""
-    tokens = request.integer("max_completion_tokens", least=1, most=2**63 - 1)
-    older = request.integer("max_tokens", least=1, most=2**63 - 1)
-    seed = request.integer("seed")
     options: dict[str, Any] = {
-        "num_predict": older if tokens is None else tokens,
-        "temperature": request.number("temperature", 0, 2),
-        "top_p": request.number("top_p", 0, 1),
-        "frequency_penalty": request.number("frequency_penalty", -2, 2),
-        "presence_penalty": request.number("presence_penalty", -2, 2),
-        "seed": None if seed is None else _wrap_seed(seed),
+        name: request.number(name, *_NUMBERS[name])
+        for name, value in request.items()
+        if name in _NUMBERS and value is not None
     }
-    return {name: value for name, value in options.items() if value is not None}
+    if not request.has_none(_INTEGERS):
+        tokens = request.integer("max_completion_tokens", least=1, most=2**63 - 1)
+        older = request.integer("max_tokens", least=1, most=2**63 - 1)
+        seed = request.integer("seed")
+        if tokens is not None or older is not None:
+            options["num_predict"] = older if tokens is None else tokens
+        if seed is not None:
+            options["seed"] = _wrap_seed(seed)
+    return options
 
 
 def decode_stops(request: Fields, ignored: Ignored) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from tests.e2e import completing
+from tests.e2e import completing, embedding
 
 DONE = b"data: [DONE]\n\n"
 
@@ -64,6 +64,8 @@ class Answer:
                 _judge_error(json.loads(self.body))
         elif self.path == "/v1/completions":
             completing.judge(self)
+        elif self.path == "/v1/embeddings":
+            embedding.judge(self)
         elif self.streamed:
             self._judge_stream()
         elif self.path == "/v1/chat/completions" and self.whole:

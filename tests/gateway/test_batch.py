@@ -1,0 +1,114 @@
+"""How a batch is split: a plan is made of nothing but the texts and what is known of the hosts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.batch import LEAST, MOST, ROUNDS, plan
+from gateway.routing import Candidate
+
+
+def hosts(count: int, **fields) -> list[Candidate]:
+    """Return hosts that are idle and have the model in memory, unless the fields say otherwise."""
+    return [
+        Candidate(**{"host": f"h{place}", "model": "m", "digest": "d", "resident": True, "parallel": 4, **fields})
+        for place in range(count)
+    ]
+
+
+def sizes(count: int, candidates: list[Candidate]) -> list[int]:
+    """Return how many inputs each part has, when all are alike."""
+    return [part.stop - part.start for part in plan(["hello"] * count, candidates).parts]
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "expected"),
+    [
+        (1, 3, [1]),
+        (2 * LEAST - 1, 3, [2 * LEAST - 1]),
+        (2 * LEAST, 2, [LEAST, LEAST]),
+        (2 * LEAST, 3, [LEAST, LEAST]),
+        (3 * LEAST - 1, 3, [(3 * LEAST) // 2, 3 * LEAST - 1 - (3 * LEAST) // 2]),
+        (3 * LEAST, 3, [LEAST] * 3),
+        (4 * LEAST, 2, [LEAST] * 4),
+        (10 * LEAST, 2, [10 * LEAST // (2 * ROUNDS)] * 2 * ROUNDS),
+        (1200, 3, [100] * 12),
+        (2048, 2, [256] * 8),
+        (2048, 1, [256] * 8),
+        (MOST, 1, [MOST]),
+        (MOST + 1, 1, [129, 128]),
+    ],
+)
+def test_a_batch_has_as_many_parts_as_are_worth_a_call(count, width, expected):
+    assert sizes(count, hosts(width)) == expected
+
+
+def test_each_host_works_on_one_part_at_a_time():
+    split = plan(["hello"] * 100, hosts(3))
+
+    assert (split.width, split.digest) == (3, "d")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"resident": False}, {"in_flight": 1}, {"digest": "another"}],
+    ids=["not loaded", "at work", "other weights"],
+)
+def test_a_host_that_is_of_no_help_takes_no_part(other):
+    best, further = hosts(2)
+    assert plan(["hello"] * 100, [best, further]).width == 2
+
+    split = plan(["hello"] * 100, [best, *hosts(1, host="h1", turn=1, **other)])
+
+    assert (split.width, len(split.parts), split.digest) == (1, 1, "d")
+
+
+def test_a_large_batch_is_worth_a_load():
+    cold = hosts(3, resident=False)
+
+    assert plan(["hello"] * (MOST - 1), cold).width == 1
+    assert plan(["hello"] * MOST, cold).width == 3
+
+
+def test_a_host_that_tells_no_digest_works_alone():
+    split = plan(["hello"] * 100, hosts(3, digest=""))
+
+    assert (split.width, len(split.parts)) == (1, 1)
+
+
+@pytest.mark.parametrize("candidates", [[], hosts(3, in_flight=1)], ids=["none", "all at work"])
+def test_without_an_idle_host_one_call_asks_for_all(candidates):
+    split = plan(["hello"] * 100, candidates)
+
+    assert (split.width, len(split.parts)) == (1, 1)
+
+
+def test_the_best_host_says_which_weights_answer():
+    busy, *idle = hosts(1, digest="old", in_flight=3), *hosts(2, digest="new")
+
+    assert plan(["hello"] * 100, [*busy, *idle]).digest == "new"
+
+
+def test_long_texts_weigh_more():
+    texts = ["x" * 1000] * 10 + ["x"] * 90
+    parts = plan(texts, hosts(2)).parts
+
+    counts = [part.stop - part.start for part in parts]
+    assert sum(counts) == 100
+    assert counts[0] < 10 < counts[-1] < 50  # by number alone each of the six would have 16 or 17
+
+
+@given(
+    texts=st.lists(st.integers(0, 10_000).map("x".__mul__), min_size=1, max_size=300)
+    | st.lists(st.sampled_from(["", "x", "x" * 10_000]), min_size=1, max_size=2048),
+    count=st.integers(0, 20),
+    resident=st.booleans(),
+)
+def test_the_parts_are_the_batch_in_order(texts, count, resident):
+    split = plan(texts, hosts(count, resident=resident))
+
+    assert [text for part in split.parts for text in texts[part]] == texts
+    assert all(0 < part.stop - part.start <= 2 * MOST + 1 for part in split.parts)
+    assert len(split.parts) <= max(ROUNDS * split.width, -(-len(texts) // MOST))
