@@ -43,6 +43,10 @@ learns: what it keeps is twice the largest block that was freed, up to 64 MB (ma
 """
 
 
+_SMALL = 65_536
+"""Bytes of an answer that are cheaper to copy than to hand over apart from their head."""
+
+
 class Departure:
     """Tells whoever answers a request of a connection that there is nobody to answer any more.
 
@@ -62,6 +66,38 @@ class Departure:
         self.gone = CallerLeft("The caller closed the connection before the answer was whole.")
         if self.tell is not None:
             self.tell(self.gone)
+
+
+class _Joined:
+    """A caller's connection for one answer. It holds back the head until the first piece comes: one write, not two."""
+
+    __slots__ = ("_begun", "_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self._begun = False
+
+    def write(self, data: bytes) -> None:
+        if not self._begun and not data.startswith(b"HTTP/1.1 100"):
+            self._begun = True
+            self._head = data
+        elif self._head:
+            if len(data) < _SMALL:
+                self._transport.write(self._head + data)
+            else:
+                self._transport.writelines((self._head, data))
+            self._head = b""
+        else:
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
 
 
 class _Body:
@@ -159,6 +195,8 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answered = cycle
+        if cycle.scope["method"] != "HEAD":  # after whose head nothing comes
+            cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:

@@ -9,9 +9,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from adapters import errors
-from adapters.openai import completions_request
+from adapters.openai import completions_request, embeddings
 from adapters.openai.extensions import COMPLETION
-from adapters.options import KNOWN, RETIRED
+from adapters.options import KNOWN, LOAD, RETIRED
 from adapters.types import Usage
 from gateway.config import HostSettings, KeySettings, ModelSettings, Settings
 from gateway.config.loading import variables
@@ -83,6 +83,12 @@ def test_every_field_of_a_completion_is_named():
     text = read("completions.md")
 
     assert [field for field in {*completions_request.READ, *COMPLETION} if f"`{field}`" not in text] == []
+
+
+def test_every_field_of_a_request_for_vectors_is_named():
+    text = read("embeddings.md")
+
+    assert [field for field in {*embeddings.READ, *LOAD, "truncate", "keep_alive"} if f"`{field}`" not in text] == []
 
 
 def test_every_header_is_named():

@@ -81,8 +81,8 @@ _TIMINGS = ("total_duration", "load_duration")
 _CHARACTERS_PER_TOKEN = 4
 """For the estimate of a usage that the host does not give."""
 
-_MOST_BYTES = 512 * 1024
-"""The longest text of a vector; 16,384 numbers of 25 characters take less."""
+_MOST_BYTES = 256 * 1024
+"""The longest text of a vector: 16,384 numbers of 16 characters, which is more than a number of 32 bits takes."""
 
 
 class VectorsDecoder:

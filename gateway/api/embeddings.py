@@ -38,7 +38,7 @@ class Embeddings:
         self._catalogue = catalogue
         self._running = running
         self._detokenizer = Detokenizer()
-        self._split: set[str] = set()  # models of which a batch is being answered in parts
+        self._shared: set[str] = set()  # models of which hosts share a batch at this moment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["record"]
@@ -58,9 +58,9 @@ class Embeddings:
                 await self._give_in_parts(giving, request, encoder, record, plan)
 
     def _plan(self, request: EmbedRequest) -> Plan:
-        """Return how a batch is split; of those that arrive together, the first has taken the idle hosts."""
+        """Return how a batch is split. Of those that come together the first one gets the idle hosts."""
         key = self._catalogue.key(request.model)
-        return batch.plan(request.inputs, () if key in self._split else self._fleet.candidates(key))
+        return batch.plan(request.inputs, () if key in self._shared else self._fleet.candidates(key))
 
     async def _with_texts(self, asked: EmbeddingsRequest) -> EmbedRequest:
         text = self._detokenizer.text
@@ -87,12 +87,12 @@ class Embeddings:
             )
             for part, account in zip(plan.parts, accounts, strict=True)
         ]
-        key = self._catalogue.key(request.model)
-        self._split.add(key)
+        shared = {self._catalogue.key(request.model)} if plan.width > 1 else set()
+        self._shared |= shared
         try:
             answers = await batch.ask_all(exchanges, plan.width)
         finally:
-            self._split.discard(key)
+            self._shared -= shared
             record.gather(accounts, partial(reduce, add))
         for events in answers:
             encoder.feed(events)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cases import CASES, SCRIPTS, SHORT, Case
+from benchmarks.cases import CASES, SCRIPTS, SHORT, VECTORS, Case
 from benchmarks.load import drive
 from benchmarks.measure import Spread, cpu_seconds, percentile, resident_bytes
 from benchmarks.processes import StartError, host, running
@@ -46,6 +46,10 @@ def test_the_gateway_answers_as_the_load_generator_expects() -> None:
     with host(SCRIPTS) as port, running(gateway, port, None) as process:
         for stream in (False, True):
             question = gateway.question(SHORT, stream=stream)
+            window = drive(process.address, question, lambda: None, callers=2, seconds=0.1, warm_up=0.1)
+            assert window.answers
+        for encoding in ("float", "base64"):
+            question = gateway.vectors_question(VECTORS, encoding)
             window = drive(process.address, question, lambda: None, callers=2, seconds=0.1, warm_up=0.1)
             assert window.answers
         assert cpu_seconds(process.pid) > 0
@@ -104,6 +108,15 @@ def test_the_table_has_the_median_the_range_and_the_ratio_of_each_figure() -> No
         "Memory when idle, MB ≤ 70 26.0 (10.0 – 30.0) 13.0 (13.0 – 13.0) 2.0",
         "Memory per open stream, 1,000 streams, kB ≤ 40 26.0 (10.0 – 30.0) 13.0 (13.0 – 13.0) 2.0",
     ]
+
+
+def test_a_goal_may_be_a_multiple_of_what_nginx_takes() -> None:
+    case = _case("vectors")
+    seen = {"gateway": Spread.of([300]), "nginx": Spread.of([200])}
+
+    lines = table([case], {figure.key: seen for figure in case.figures}, ["gateway", "nginx"])
+
+    assert " ".join(lines[1].split()).endswith("≤ 1.5 × nginx 300 (300 – 300) 200 (200 – 200) 1.5")
 
 
 def test_without_nginx_the_table_has_the_gateway_alone() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.host import Script, words
 from benchmarks.processes import LOOPBACK, host
+from benchmarks.vectors import DIMENSIONS, INPUTS, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,15 @@ def test_each_model_answers_with_its_tokens(client: ollama.Client, model: str, t
     assert tuple(piece.message.content for piece in stream) == (*words(tokens), "")
     assert [piece.done for piece in stream] == [False] * tokens + [True]
     assert whole.eval_count == stream[-1].eval_count == tokens
+
+
+@pytest.mark.parametrize("count", [0, 1, INPUTS])
+def test_there_is_a_vector_for_each_text(client: ollama.Client, count: int) -> None:
+    answer = client.embed("one", texts()[:count])
+
+    assert [len(vector) for vector in answer.embeddings] == [DIMENSIONS] * count
+    assert all(abs(sum(number**2 for number in vector) - 1) < 0.2 for vector in answer.embeddings)
+    assert answer.prompt_eval_count == 64 * count
 
 
 def test_it_says_what_it_has(client: ollama.Client) -> None:

@@ -211,7 +211,7 @@ def test_an_answer_without_end_is_given_up() -> None:
     [event] = events
     assert isinstance(event, Failure)
     assert said(event.error) == (HostBroken, None, UNREADABLE, "it is too large")
-    assert fed == 3 * 512 * 1024 + len(piece)
+    assert fed == 3 * 256 * 1024 + len(piece)
     assert decoder.close() == []
 
 

@@ -25,7 +25,7 @@ TIMEOUTS = Timeouts()
 class Transport(asyncio.Transport):
     """A transport that goes nowhere."""
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
+    def __init__(self, protocol: asyncio.BaseProtocol) -> None:
         super().__init__()
         self._protocol = protocol
         self.written = b""
@@ -106,6 +106,20 @@ class Bench:
             self.connection.data_received(segment)
         await exchange
         return HopResponse(self.connection, answer)
+
+
+async def test_what_one_socket_brought_outlives_what_the_next_one_brings() -> None:
+    responses = []
+    for text in (b"first", b"other"):
+        bench = Bench()
+        answer, exchange = await bench.send()
+        data = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n" + text
+        bench.connection.get_buffer(-1)[: len(data)] = data
+        bench.connection.buffer_updated(len(data))
+        await exchange
+        responses.append(HopResponse(bench.connection, answer))
+
+    assert [await response.body(100) for response in responses] == [b"first", b"other"]
 
 
 async def test_request_is_written_at_once_and_the_header_block_ends_the_wait() -> None:
