@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from collections import Counter
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-
-from gateway.routing import rank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,22 +49,37 @@ class Plan(Struct, frozen=True):
     digest: str = ""
 
 
-def plan(inputs: Sequence[str], candidates: Sequence[Candidate]) -> Plan:
+def plan(inputs: Sequence[str], candidates: Sequence[Candidate], *, shared: bool = True) -> Plan:
     """Return how a batch is split over the hosts that have the model.
 
-    The best host says which weights answer. Hosts share the work when they have these weights, nothing to do for
-    this model, and the model in memory or enough to do to load it. So a fleet that is busy anyway takes on no
-    further calls. A host that tells no digest works alone.
+    Hosts share the work when they have the same weights, nothing to do for this model, and the model in memory or
+    enough to do to load it. So a fleet that is busy anyway takes on no further calls. A host that tells no digest works
+    alone.
+
+    Args:
+        inputs: The batch.
+        candidates: The hosts.
+        shared: Whether several hosts may work on it at once.
     """
     count = len(inputs)
-    digest = rank(candidates)[0].digest if candidates else ""
-    idle = [one for one in candidates if one.digest == digest and not one.in_flight] if digest else []
+    digest = _weights(candidates)
+    idle = [one for one in candidates if one.digest == digest and not one.in_flight] if digest and shared else []
     warm = [one for one in idle if one.resident]
     width = max(1, len(warm if count < MOST else idle))
     parts = 1
     if width > 1:
         parts = width * min(ROUNDS, count // (width * LEAST)) or max(1, count // LEAST)
     return Plan(_cut(inputs, max(parts, -(-count // MOST))), width, digest)
+
+
+def _weights(candidates: Sequence[Candidate]) -> str:
+    """Return the digest that most hosts have under the name.
+
+    Vectors of different weights cannot be compared, and who asks twice compares. So the choice does not depend on who
+    is idle, and where as many hosts have one as another, on anything that changes.
+    """
+    counts = Counter(one.digest for one in candidates)
+    return max(sorted(counts), key=lambda digest: counts[digest], default="")
 
 
 def _cut(inputs: Sequence[str], parts: int) -> tuple[slice, ...]:

@@ -53,23 +53,23 @@ class Embeddings:
             encoder = AnswerEncoder(request.model, base64=asked.base64)
             plan = self._plan(request)
             if len(plan.parts) == 1:
-                await self._give_at_once(giving, request, encoder, record)
+                await self._give_at_once(giving, request, encoder, record, plan)
             else:
                 await self._give_in_parts(giving, request, encoder, record, plan)
 
     def _plan(self, request: EmbedRequest) -> Plan:
         """Return how a batch is split. Of those that come together the first one gets the idle hosts."""
         key = self._catalogue.key(request.model)
-        return batch.plan(request.inputs, () if key in self._shared else self._fleet.candidates(key))
+        return batch.plan(request.inputs, self._fleet.candidates(key), shared=key not in self._shared)
 
     async def _with_texts(self, asked: EmbeddingsRequest) -> EmbedRequest:
         text = self._detokenizer.text
         return replace(asked.request, inputs=tuple([await text(each.ids, param=each.param) for each in asked.tokens]))
 
     async def _give_at_once(
-        self, giving: Giving, request: EmbedRequest, encoder: AnswerEncoder, record: Record
+        self, giving: Giving, request: EmbedRequest, encoder: AnswerEncoder, record: Record, plan: Plan
     ) -> None:
-        giving.source = exchange = Exchange(self._fleet, self._catalogue, request, record)
+        giving.source = exchange = Exchange(self._fleet, self._catalogue, request, record, digest=plan.digest)
         encoder.feed(await exchange.open())
         await giving.whole(encoder.encode(), exchange.request.ignored)
 

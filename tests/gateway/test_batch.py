@@ -53,7 +53,7 @@ def test_each_host_works_on_one_part_at_a_time():
 
 @pytest.mark.parametrize(
     "other",
-    [{"resident": False}, {"in_flight": 1}, {"digest": "another"}],
+    [{"resident": False}, {"in_flight": 1}, {"digest": "other"}],
     ids=["not loaded", "at work", "other weights"],
 )
 def test_a_host_that_is_of_no_help_takes_no_part(other):
@@ -85,10 +85,16 @@ def test_without_an_idle_host_one_call_asks_for_all(candidates):
     assert (split.width, len(split.parts)) == (1, 1)
 
 
-def test_the_best_host_says_which_weights_answer():
-    busy, *idle = hosts(1, digest="old", in_flight=3), *hosts(2, digest="new")
+@pytest.mark.parametrize(
+    ("digests", "chosen"),
+    [(["b", "a", "b"], "b"), (["b", "a"], "a"), (["a", "b"], "a"), (["", "a"], ""), ([], "")],
+)
+def test_the_weights_that_most_hosts_have_answer_whoever_is_idle(digests, chosen):
+    candidates = [one for place, digest in enumerate(digests) for one in hosts(1, digest=digest, in_flight=place)]
 
-    assert plan(["hello"] * 100, [*busy, *idle]).digest == "new"
+    assert plan(["hello"], candidates).digest == chosen
+    assert plan(["hello"] * 100, candidates).digest == chosen
+    assert plan(["hello"] * 100, candidates, shared=False).digest == chosen
 
 
 def test_long_texts_weigh_more():

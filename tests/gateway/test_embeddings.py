@@ -374,3 +374,12 @@ async def test_tokens_without_their_table_are_refused(host, tmp_path, monkeypatc
     assert (several.status_code, several.json()["error"]["param"]) == (400, "input[0]")
     assert "check_embedding_ctx_length=False" in one.json()["error"]["message"]
     assert embeds(host) == []
+
+
+async def test_single_texts_go_to_the_weights_that_most_hosts_have():
+    async with serving(RETRAINED, EMBEDDER, EMBEDDER) as (gateway, other, *same):
+        answers = await asyncio.gather(*(ask(gateway, f"text {number}") for number in range(9)))
+
+        assert {answer.status_code for answer in answers} == {200}
+        assert embeds(other) == []
+        assert sorted(len(embeds(host)) for host in same) == [4, 5]
