@@ -118,9 +118,8 @@ def _media(request: Request) -> Iterator[tuple[Media, str]]:
         for index, message in enumerate(request.messages):
             for media in message.media:
                 yield media, f"messages[{index}].content"
-    elif isinstance(request, GenerateRequest):
-        for media in request.media:
-            yield media, "images"
+    for media in request.media if isinstance(request, GenerateRequest) else ():
+        yield media, "images"
 
 
 def _check_dimensions(request: EmbedRequest, profile: Profile) -> None:

@@ -42,9 +42,9 @@ _INTEGERS = frozenset({"max_completion_tokens", "max_tokens", "seed"})
 def decode_sampling(request: Fields) -> dict[str, Any]:
     """Return the options that the caller gave by OpenAI's names, and only those: no default is ever sent."""
     options: dict[str, Any] = {
-        name: request.number(name, *_NUMBERS[name])
-        for name, value in request.items()
-        if name in _NUMBERS and value is not None
+        name: number
+        for name, _ in request.items()
+        if name in _NUMBERS and (number := request.number(name, *_NUMBERS[name])) is not None
     }
     if not request.has_none(_INTEGERS):
         tokens = request.integer("max_completion_tokens", least=1, most=2**63 - 1)

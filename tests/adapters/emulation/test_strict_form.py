@@ -36,7 +36,7 @@ def answer(text: str) -> list[Event]:
 def mismatch(problem: str) -> tuple[type[SchemaMismatch], str]:
     return (
         SchemaMismatch,
-        f"The model's answer does not follow the schema: {problem}. Try again, or ask without `strict`.",
+        f"The model's answer does not follow the schema: {problem}. Simplify the schema, or ask without `strict`.",
     )
 
 
