@@ -1,4 +1,4 @@
-"""Several answers at once: the choices of one request, the prompts of another, the parts of a batch."""
+"""Several answers at once: the choices of one request, the prompts of another."""
 
 from __future__ import annotations
 
@@ -51,14 +51,17 @@ class Choices:
 
     Args:
         answers: The answers; none of them is open yet.
+        width: How many are made at once; the others wait for their turn.
     """
 
-    def __init__(self, answers: Sequence[Answer]) -> None:
+    def __init__(self, answers: Sequence[Answer], width: int) -> None:
         self._answers = answers
+        self._turns = asyncio.Semaphore(width)
         # Bounded: a caller who reads slowly must not make us keep what the hosts say.
         self._ready: asyncio.Queue[Placed | Exception] = asyncio.Queue(2 * len(answers))
         self._tasks: list[asyncio.Task[None]] = []
         self._open = len(answers)
+        self._failure: Exception | None = None
 
     @property
     def settled(self) -> bool:
@@ -74,15 +77,17 @@ class Choices:
         if not self._tasks:
             self._tasks = [asyncio.create_task(self._run(place, answer)) for place, answer in enumerate(self._answers)]
         placed: list[Placed] = []
-        while self._open and (not placed or not self._ready.empty()):
+        while self._open and self._failure is None and (not placed or not self._ready.empty()):
             item = await self._ready.get()
             if isinstance(item, Exception):
-                raise item
-            last = item[1][-1]
-            if isinstance(last, Failure):
-                raise last.error
-            self._open -= isinstance(last, Finish)
-            placed.append(item)
+                self._failure = item
+            elif isinstance(item[1][-1], Failure):
+                self._failure = item[1][-1].error
+            else:
+                self._open -= isinstance(item[1][-1], Finish)
+                placed.append(item)
+        if self._failure is not None and not placed:  # what came before it is given first
+            raise self._failure
         return placed
 
     async def settle(self) -> None:
@@ -98,11 +103,12 @@ class Choices:
 
     async def _run(self, place: int, answer: Answer) -> None:
         try:
-            events = await answer.open()
-            while events:
-                await self._ready.put((place, events))
-                events = await answer.next()
-            await answer.settle()
+            async with self._turns:
+                events = await answer.open()
+                while events:
+                    await self._ready.put((place, events))
+                    events = await answer.next()
+                await answer.settle()
         except Exception as error:  # noqa: BLE001 - whoever reads raises it
             await self._ready.put(error)
         finally:

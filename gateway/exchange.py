@@ -7,21 +7,25 @@ it a failure is an event inside the stream. An answer that is not streamed is co
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.errors import GatewayError, HostBusy, HostError, HostLacksModel, LacksCapability, NoHost
 from adapters.ollama.calls import decode_refusal, decoder, encode_request
-from adapters.ollama.profile import fit, lacking, needs_profile
-from adapters.types import Failure, Finish
+from adapters.ollama.profile import can_think, fit, lacking, must_know, needs_profile
+from adapters.types import Failure, Finish, TextRequest
 from gateway.routing import Candidate, rank
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from adapters.ollama.calls import Decoder
     from adapters.types import Event, Profile, Request
     from gateway.catalogue import Catalogue
     from gateway.fleet import Fleet, Host
     from gateway.hop import HopResponse
     from gateway.record import Account
+
+Prepare: TypeAlias = "Callable[[Any], Awaitable[Request]]"
 
 ERROR_LIMIT = 1024 * 1024
 """The largest error body that is read from a host, in bytes."""
@@ -40,7 +44,9 @@ class Exchange:
         catalogue: What the configuration says of the model.
         request: What is asked.
         account: Where it is noted what came of it.
-        digest: Which weights must answer; empty for any that the model's name stands for.
+        wanted: Which weights must answer; empty for any that the model's name stands for.
+        prefer: The label of the host that is asked first as long as it has a free slot; empty for the best one.
+        prepare: Brings what the request still lacks, as soon as a host is found that can serve it.
 
     Attributes:
         request: The request with the configuration's defaults, and with what turned out to be ignored.
@@ -53,22 +59,34 @@ class Exchange:
         "_choice",
         "_committed",
         "_decoder",
-        "_digest",
         "_fleet",
         "_key",
+        "_prefer",
+        "_prepare",
         "_response",
+        "_wanted",
         "digest",
         "request",
     )
 
     def __init__(
-        self, fleet: Fleet, catalogue: Catalogue, request: Request, account: Account, *, digest: str = ""
+        self,
+        fleet: Fleet,
+        catalogue: Catalogue,
+        request: Request,
+        account: Account,
+        *,
+        wanted: str = "",
+        prefer: str = "",
+        prepare: Prepare | None = None,
     ) -> None:
         self._fleet = fleet
         self._catalogue = catalogue
         self._key = catalogue.key(request.model)
         self._account = account
-        self._digest = digest
+        self._wanted = wanted
+        self._prefer = prefer
+        self._prepare = prepare
         self._choice: Candidate | None = None
         self._response: HopResponse | None = None
         self._decoder: Decoder | None = None
@@ -91,7 +109,7 @@ class Exchange:
             await self._fleet.refresh()  # it may have been pulled a moment ago
             candidates = self._candidates(tried)
         while candidates:
-            choice = rank(candidates)[0]
+            choice = self._choose(candidates)
             try:
                 events = await self._attempt(choice, len(candidates))
             except LacksCapability as error:  # other weights by this name, or another version, may have it
@@ -156,7 +174,20 @@ class Exchange:
 
     def _candidates(self, tried: set[str]) -> list[Candidate]:
         candidates = self._fleet.candidates(self._key, tried)
-        return [one for one in candidates if one.digest == self._digest] if self._digest else candidates
+        if self._wanted:
+            candidates = [one for one in candidates if one.digest == self._wanted]
+        request = self.request
+        if isinstance(request, TextRequest) and request.think:
+            # Whether a model can think may depend on the host's version, and a wish to think is not worth a refusal.
+            thinking = [one for one in candidates if can_think(self._fleet.known(one))]
+            return thinking or candidates
+        return candidates
+
+    def _choose(self, candidates: list[Candidate]) -> Candidate:
+        for one in candidates if self._prefer else ():
+            if one.host == self._prefer and one.in_flight < one.parallel:
+                return one
+        return rank(candidates)[0]
 
     async def _attempt(self, choice: Candidate, of: int) -> list[Event]:
         account, request = self._account, self.request
@@ -165,11 +196,11 @@ class Exchange:
         account.begin_attempt()
         account.host, account.model = choice.host, choice.model
         account.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
-        profile = self._fleet.known(choice)
-        if profile is None and needs_profile(request):
-            profile = await self._fleet.profile(choice)
+        profile = await self._profile(choice, request)
         if profile is not None:
             request = fit(request, profile, host.view.version)
+        if self._prepare is not None:
+            request = await self._prepare(request)
         self._response = await self._dial(host, choice, request, profile)
         self._decoder = decoder(request, call_id=lambda index: f"call_{account.token}_{index}")
         events = await self._first_events(whole=not request.stream)
@@ -177,6 +208,18 @@ class Exchange:
             self._fleet.loaded(choice)
         self.request, self.digest = request, choice.digest
         return events
+
+    async def _profile(self, choice: Candidate, request: Request) -> Profile | None:
+        """Return what is known of the model, and ask for it where it matters; None when nobody knows."""
+        profile = self._fleet.known(choice)
+        if profile is not None or not needs_profile(request):
+            return profile
+        try:
+            return await self._fleet.profile(choice)
+        except HostError:
+            if must_know(request):
+                raise
+            return None
 
     async def _dial(self, host: Host, choice: Candidate, request: Request, profile: Profile | None) -> HopResponse:
         call = encode_request(request, model=choice.model, profile=profile, version=host.view.version)

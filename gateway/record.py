@@ -7,13 +7,13 @@ import re
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from adapters.types import Usage
 from gateway.log import Line, now, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from adapters.errors import GatewayError
-    from adapters.types import Usage
     from gateway.metrics import Metrics
 
 LONGEST = 512
@@ -131,8 +131,8 @@ class Record(Account):
         if chosen:
             self.model, self.why = chosen[0].model, chosen[0].why
             self.host = ", ".join(dict.fromkeys(part.host for part in chosen))
-        usages = [part.usage for part in parts if part.usage is not None]
-        self.usage = total(usages) if usages else None
+        if any(part.usage is not None for part in parts):
+            self.usage = total([part.usage or Usage() for part in parts])
         self.tried = sum(part.tried for part in parts)
         self.finish = parts[0].finish
         self.error = self.error or next((part.error for part in parts if part.error is not None), None)

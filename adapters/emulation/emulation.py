@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from adapters.accounting import add
 from adapters.emulation.correction import ask_for_call_again, ask_for_calls, ask_for_form
 from adapters.emulation.forced_call import ask_for_call, read_call
-from adapters.errors import HostBroken, SchemaMismatch
+from adapters.errors import CallerError, GatewayError, HostBroken, InvalidRequest, SchemaMismatch
 from adapters.types import ChatRequest, Delta, Event, Failure, Finish, Schema, ToolCall, Usage
 
 Check: TypeAlias = Callable[[Schema, object], str | None]
@@ -46,6 +46,7 @@ class Emulation:
     Attributes:
         request: The native call that is to be made: the first one, and after each time that `again` is true the next.
         again: Whether another native call is needed. Whoever makes it sets it to false.
+        spent: What the native calls took that have come to their end.
     """
 
     def __init__(self, request: ChatRequest, *, check: Check | None, call_id: Callable[[int], str]) -> None:
@@ -59,7 +60,8 @@ class Emulation:
         self._check_calls = check if any(tool.strict for tool in request.tools) else None
         self._turn: Literal["first", "forced"] = "first"
         self._corrected = False
-        self._spent = Usage()
+        self._problem_found = ""
+        self.spent = Usage()
         self._timings: dict[str, Any] = {}
         self._text: list[str] = []
         self._held: list[Delta] = []
@@ -74,9 +76,29 @@ class Emulation:
                 self._take(event, out)
             elif isinstance(event, Finish):
                 self._end(event, out)
+            elif isinstance(event, Failure):
+                out += self.fail(event.error)
             else:
                 out.append(event)
         return out
+
+    def fail(self, error: GatewayError) -> list[Event]:
+        """Return what the caller gets when the native call fails.
+
+        Calls that were to be mended are handed over as they are. Of a form that was to be mended the caller hears what
+        was wrong, unless the host is at fault.
+        """
+        if self._wrong_calls:
+            self._calls = self._wrong_calls
+            out: list[Event] = []
+            self._end_calls(out, cut=False)
+            return out
+        if self._corrected and isinstance(error, CallerError):
+            return [_mismatch(self._problem_found)]
+        if self._turn == "forced" and isinstance(error, InvalidRequest) and error.param == "response_format":
+            param = "functions" if self._asked.legacy_functions else "tools"
+            return [Failure(InvalidRequest(error.message, param=param, code=error.code, detail=error.detail))]
+        return [Failure(error)]
 
     def _take(self, delta: Delta, out: list[Event]) -> None:
         if delta.thinking:
@@ -115,7 +137,7 @@ class Emulation:
     # --- the end of a native call -------------------------------------------------------------------------------------
 
     def _end(self, finish: Finish, out: list[Event]) -> None:
-        self._spent = add(self._spent, finish.usage)
+        self.spent = add(self.spent, finish.usage)
         for name, value in finish.timings.items():
             before = self._timings.get(name)
             self._timings[name] = before + value if isinstance(before, int) and isinstance(value, int) else value
@@ -179,6 +201,7 @@ class Emulation:
         elif self._corrected or self._asked.stream:
             out.append(_mismatch(problem))
         else:
+            self._problem_found = problem
             self._correct(ask_for_form(self._asked, "".join(self._text), problem))
 
     def _problems(self) -> list[str]:
@@ -214,7 +237,7 @@ class Emulation:
             reason = "length"
         elif self._calls and self._asked.tool_choice != "named":  # as OpenAI ends one
             reason = "tool_calls"
-        return Finish(reason=reason, usage=self._spent, timings=self._timings)
+        return Finish(reason=reason, usage=self.spent, timings=self._timings)
 
 
 def _mismatch(problem: str) -> Failure:

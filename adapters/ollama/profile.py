@@ -40,15 +40,28 @@ SHOWN = 5
 
 
 def needs_profile(request: Request) -> bool:
-    """Whether a request can only be sent rightly when the model's profile is known.
+    """Whether a request can be sent better when the model's profile is known.
 
     The model's own stop texts are lost when the request has some (wire.md 1.8); a host refuses to think with a model
-    that cannot; Ollama 0.24 answers as if it saw a picture that the model cannot see (wire.md 2); and every host passes
-    over `dimensions` that are more than the model has (wire.md 1.9). What else a model lacks a host says by itself.
+    that cannot; and there is what must be known. What else a model lacks a host says by itself.
+    """
+    return must_know(request) or (isinstance(request, TextRequest) and bool(request.stop or request.think))
+
+
+def must_know(request: Request) -> bool:
+    """Whether a request cannot be sent at all without the model's profile.
+
+    Ollama 0.24 answers as if it saw a picture that the model cannot see (wire.md 2), and every host passes over
+    `dimensions` that are more than the model has (wire.md 1.9).
     """
     if isinstance(request, EmbedRequest):
         return request.dimensions is not None
-    return isinstance(request, TextRequest) and bool(request.stop or request.think or any(_media(request)))
+    return any(_media(request))
+
+
+def can_think(profile: Profile | None) -> bool:
+    """Whether a model is known to think before it answers."""
+    return profile is not None and "thinking" in profile.capabilities
 
 
 def fit(request: RequestT, profile: Profile, version: Version | None = None) -> RequestT:

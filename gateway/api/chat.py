@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from adapters import accounting
@@ -16,11 +15,13 @@ from adapters.openai.chat import (
     decode_request,
     split_choices,
 )
-from gateway import schema
+from gateway import routing, schema
 from gateway.api.body import read_body
 from gateway.api.giving import Giving
 from gateway.api.several import give_several
 from gateway.exchange import Exchange
+from gateway.images import has_remote
+from gateway.routing import Spread
 from gateway.sequel import Sequel
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from gateway.fleet import Fleet
     from gateway.images import Images
     from gateway.record import Account, Record
+
+
+_ANYWHERE = Spread()
 
 
 class ChatCompletions:
@@ -55,14 +59,13 @@ class ChatCompletions:
             body = await read_body(scope, receive, limit=self._settings.max_body)
             request = decode_request(body, most_choices=self._settings.max_choices)
             record.asked, record.user, record.stream = request.model, request.user, request.stream
-            request = await self._images.fetch(request)
             if request.n == 1:
                 await self._give_one(giving, request, record)
             else:
                 await self._give_choices(giving, request, record)
 
     async def _give_one(self, giving: Giving, request: ChatRequest, record: Record) -> None:
-        giving.source = answer = self._answer(request, record)
+        giving.source = answer = self._answer(request, record, _ANYWHERE)
         events = await answer.open()
         head = _head(request, record, answer.digest)
         if request.stream:
@@ -76,6 +79,7 @@ class ChatCompletions:
     async def _give_choices(self, giving: Giving, request: ChatRequest, record: Record) -> None:
         key = self._catalogue.key(request.model)
         request = self._catalogue.apply(key, request)  # a seed of the configuration must differ from choice to choice
+        spread = routing.spread(self._fleet.candidates(key))
         parts = [record.part(place) for place in range(request.n)]
 
         def streamed(digest: str) -> ChoicesStreamEncoder:
@@ -84,23 +88,32 @@ class ChatCompletions:
         await give_several(
             giving,
             record,
-            [self._answer(one, part) for one, part in zip(split_choices(request), parts, strict=True)],
+            [self._answer(one, part, spread) for one, part in zip(split_choices(request), parts, strict=True)],
             parts,
+            width=spread.width,
             total=accounting.choices,
             streamed=streamed if request.stream else None,
             whole=lambda digest: AnswerEncoder(_head(request, record, digest), request.n),
         )
 
-    def _answer(self, request: ChatRequest, account: Account) -> Answer:
+    def _answer(self, request: ChatRequest, account: Account, spread: Spread) -> Answer:
         """Return the answer to a chat: an exchange, unless more is demanded than one exchange can give."""
         if not is_needed(request):
-            return self._ask(account, request)
+            return self._ask(request, account, spread)
         check = schema.problem if self._catalogue.checks_schemas(request.model) else None
         emulation = Emulation(request, check=check, call_id=lambda place: f"call_{account.token}_{place}")
-        return Sequel(partial(self._ask, account), emulation, account)
+        return Sequel(self._ask, emulation, account, spread)
 
-    def _ask(self, account: Account, request: ChatRequest) -> Exchange:
-        return Exchange(self._fleet, self._catalogue, request, account)
+    def _ask(self, request: ChatRequest, account: Account, spread: Spread) -> Exchange:
+        return Exchange(
+            self._fleet,
+            self._catalogue,
+            request,
+            account,
+            wanted=spread.digest,
+            prefer=spread.host,
+            prepare=self._images.fetch if has_remote(request) else None,
+        )
 
 
 def _head(request: ChatRequest, record: Record, digest: str) -> Head:

@@ -16,15 +16,13 @@ from adapters.openai.completions import (
     split_choices,
     total_usage,
 )
-from adapters.types import Usage
+from gateway import routing
 from gateway.api.body import read_body
 from gateway.api.giving import Giving
 from gateway.api.several import give_several
 from gateway.exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.types import Receive, Scope, Send
 
     from adapters.openai.completions import Completion
@@ -72,12 +70,10 @@ class Completions:
     async def _give_choices(self, giving: Giving, completion: Completion, record: Record) -> None:
         request = completion.request
         # A seed of the configuration must differ from choice to choice.
-        applied = self._catalogue.apply(self._catalogue.key(request.model), request)
-        requests = split_choices(replace(completion, request=applied))
+        key = self._catalogue.key(request.model)
+        requests = split_choices(replace(completion, request=self._catalogue.apply(key, request)))
+        spread = routing.spread(self._fleet.candidates(key))
         parts = [record.part(place) for place in range(len(requests))]
-
-        def total(_: Sequence[Usage]) -> Usage:
-            return total_usage([part.usage or Usage() for part in parts], completion)
 
         def streamed(digest: str) -> ChoicesStreamEncoder:
             return ChoicesStreamEncoder(_head(completion, record, digest), completion)
@@ -85,9 +81,13 @@ class Completions:
         await give_several(
             giving,
             record,
-            [Exchange(self._fleet, self._catalogue, one, part) for one, part in zip(requests, parts, strict=True)],
+            [
+                Exchange(self._fleet, self._catalogue, one, part, wanted=spread.digest, prefer=spread.host)
+                for one, part in zip(requests, parts, strict=True)
+            ],
             parts,
-            total=total,
+            width=spread.width,
+            total=lambda usages: total_usage(usages, completion),
             streamed=streamed if request.stream else None,
             whole=lambda digest: AnswerEncoder(_head(completion, record, digest), completion),
         )

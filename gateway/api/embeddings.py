@@ -69,7 +69,7 @@ class Embeddings:
     async def _give_at_once(
         self, giving: Giving, request: EmbedRequest, encoder: AnswerEncoder, record: Record, plan: Plan
     ) -> None:
-        giving.source = exchange = Exchange(self._fleet, self._catalogue, request, record, digest=plan.digest)
+        giving.source = exchange = Exchange(self._fleet, self._catalogue, request, record, wanted=plan.digest)
         encoder.feed(await exchange.open())
         await giving.whole(encoder.encode(), exchange.request.ignored)
 
@@ -83,7 +83,7 @@ class Embeddings:
                 self._catalogue,
                 replace(request, inputs=request.inputs[part]),
                 account,
-                digest=plan.digest,
+                wanted=plan.digest,
             )
             for part, account in zip(plan.parts, accounts, strict=True)
         ]

@@ -31,6 +31,7 @@ async def give_several(
     answers: Sequence[Answer],
     parts: Sequence[Account],
     *,
+    width: int,
     total: Callable[[Sequence[Usage]], Usage],
     streamed: Callable[[str], Encoder[list[Placed]]] | None,
     whole: Callable[[str], Whole],
@@ -42,16 +43,17 @@ async def give_several(
         record: The request's; it takes over what the parts' accounts say.
         answers: The answers, none of them open yet.
         parts: The account of each.
+        width: How many are made at once.
         total: What they took together, from what each took.
         streamed: Makes the encoder of a stream, from the digest of what answers; None when the caller wants the whole.
         whole: Makes the encoder of the whole, from the same.
     """
-    giving.source = choices = Choices(answers)
+    giving.source = choices = Choices(answers, width)
     try:
         placed = await choices.next()
         record.gather(parts, total)
-        digest = next((answer.digest for answer in answers if answer.digest), "")
-        ignored = answers[0].request.ignored
+        first = answers[placed[0][0]]
+        digest, ignored = first.digest, first.request.ignored
         if streamed is not None:
             await giving.stream(choices, placed, streamed(digest), ignored)
             return

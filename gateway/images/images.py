@@ -24,6 +24,11 @@ MOST = 32
 """Different images that one request may name by URL."""
 
 
+def has_remote(request: ChatRequest) -> bool:
+    """Whether a request names images by URL."""
+    return any(media.url for message in request.messages for media in message.media)
+
+
 class Images:
     """The images that requests name by URL.
 

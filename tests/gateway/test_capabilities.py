@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.simulator import Simulator, demo
-from gateway.simulator.faults import out_of_memory
+from gateway.simulator.faults import Fail, out_of_memory
 from tests.running import chats, running
 
 PLAIN = replace(demo, name="plain", capabilities=("completion",), blob="plain")
@@ -79,3 +79,29 @@ async def test_thinking_that_a_model_cannot_do_is_left_out_and_named():
 
     assert (answer.status_code, answer.headers["x-gateway-ignored"]) == (200, "reasoning_effort")
     assert "think" not in chats(host)[0]
+
+
+async def test_a_wish_to_think_goes_where_the_model_can():
+    """One name, one digest of which two versions tell different things: four equal requests get equal answers."""
+    cannot, can = replace(PLAIN, name="m"), replace(PLAIN, name="m", capabilities=("completion", "thinking"))
+    async with (
+        Simulator(models=[cannot], version="0.24.0") as old,
+        Simulator(models=[can], version="0.33.0") as new,
+        running(old, new) as gateway,
+    ):
+        for _ in range(4):
+            answer = await gateway.chat(model="m", reasoning_effort="high")
+            assert (answer.headers["x-gateway-host"], "x-gateway-ignored" in answer.headers) == ("host-1", False)
+
+        new.script(replace(out_of_memory(), path="/api/chat"))
+        without = await gateway.chat(model="m", reasoning_effort="high")
+        assert (without.headers["x-gateway-host"], without.headers["x-gateway-ignored"]) == ("host-0", "reasoning_effort")
+
+
+async def test_stop_texts_are_worth_a_question_but_not_a_refusal():
+    async with Simulator(models=[replace(PLAIN, name="m")]) as host:
+        host.script(*(Fail(0, path="/api/show") for _ in range(40)))
+        async with running(host) as gateway:
+            answer = await gateway.chat(model="m", stop=["x"])
+
+    assert answer.status_code == 200

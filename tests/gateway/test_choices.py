@@ -8,10 +8,10 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from gateway.config import ModelSettings
+from gateway.config import ModelSettings, Timeouts
 from gateway.simulator import Simulator, demo, says
 from gateway.simulator.faults import Fail, Hang, error_line, out_of_memory
-from tests.running import chats, events, eventually, running
+from tests.running import Running, chats, events, eventually, running
 
 LONG = replace(demo, name="long", speak=says(" ".join(f"{number}{'x' * 2000}" for number in range(3_000))))
 """Six megabytes: more than the sockets between two programs hold."""
@@ -32,9 +32,17 @@ async def host():
         yield host
 
 
+async def load(gateway: Running, *hosts: Simulator, model: str = "demo") -> None:
+    """Have the model in the memory of these hosts."""
+    for host in hosts:
+        await gateway.client.post(f"{host.url}/api/generate", json={"model": model})
+    await gateway.seen()
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_choices_go_where_slots_are_free(stream):
     async with Simulator(parallel=2) as one, Simulator(parallel=2) as other, running(one, other) as gateway:
+        await load(gateway, one, other)
         one.first_token_seconds = other.first_token_seconds = 0.1
         answer = await gateway.chat(n=4, stream=stream)
 
@@ -42,6 +50,48 @@ async def test_choices_go_where_slots_are_free(stream):
         assert (len(chats(one)), len(chats(other))) == (2, 2)
         if not stream:  # a stream begins with the choice that is first
             assert answer.headers["x-gateway-host"] == "host-0, host-1"
+
+
+async def test_choices_load_the_model_nowhere_else():
+    """Not where it would have to be loaded first while it is in memory elsewhere, and in one place when it is in none."""
+    async with Simulator(parallel=2) as one, Simulator(parallel=2) as other, running(one, other) as gateway:
+        cold = await gateway.chat(n=4)
+        assert (cold.status_code, sorted([one.loads, other.loads])) == (200, [0, 1])
+
+        await gateway.seen()
+        warm = await gateway.chat(n=4)
+        assert (warm.status_code, sorted([one.loads, other.loads])) == (200, [0, 1])
+        assert sorted([len(chats(one)), len(chats(other))]) == [0, 8]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_choices_that_wait_for_a_slot_do_not_run_out_of_time(stream):
+    """Five wait for the first one, in the gateway and not at the host: its time-out is for one answer."""
+    async with Simulator(parallel=1) as host, running(host, timeouts=Timeouts(first_byte=0.9)) as gateway:
+        host.first_token_seconds = 0.25
+        answer = await gateway.chat(n=6, stream=stream)
+
+        assert answer.status_code == 200
+        assert "error" not in answer.text
+        assert len(chats(host)) == 6
+
+
+async def test_all_choices_are_of_the_same_weights():
+    old, new = replace(demo, speak=says("old")), replace(demo, speak=says("new"), blob="new")
+    async with Simulator(models=[old]) as one, Simulator(models=[new]) as other, running(one, other) as gateway:
+        for _ in range(3):
+            answer = (await gateway.chat(n=3)).json()
+            assert len({choice["message"]["content"] for choice in answer["choices"]}) == 1
+
+
+async def test_what_had_no_effect_is_named_whichever_choice_begins():
+    plain = replace(demo, capabilities=("completion",))
+    async with Simulator(models=[plain]) as one, Simulator(models=[plain]) as other, running(one, other) as gateway:
+        await load(gateway, one, other)
+        for slow, quick in ((one, other), (other, one)):
+            slow.first_token_seconds, quick.first_token_seconds = 0.2, 0.0
+            answer = await gateway.chat(n=2, stream=True, reasoning_effort="high")
+            assert answer.headers["x-gateway-ignored"] == "reasoning_effort"
 
 
 async def test_each_choice_has_a_seed_of_its_own(host):

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from gateway.schema import problem
+from gateway.schema import LARGEST, problem
 
 PERSON = {
     "type": "object",
@@ -17,6 +17,10 @@ PERSON = {
     "additionalProperties": False,
     "$defs": {"pets": {"type": "array", "items": {"enum": ["cat", "dog"]}}},
 }
+
+
+ENDLESS, LONG = "^(a+)+$", "a" * 40 + "b"
+"""A regular expression, and a text for which it takes longer than anybody waits."""
 
 
 @pytest.mark.parametrize(
@@ -40,9 +44,73 @@ def test_a_long_problem_is_cut():
     assert len(problem({"type": "integer"}, "x" * 10_000) or "") == 301
 
 
-def test_a_regular_expression_is_not_run():
-    assert problem({"type": "string", "pattern": "^(a+)+$"}, "a" * 40 + "b") == ""
-    assert problem({"patternProperties": {"^(a+)+$": {"type": "integer"}}}, {"a" * 40 + "b": 1}) == ""
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "pattern": ENDLESS}, LONG),
+        ({"patternProperties": {ENDLESS: {"type": "integer"}}}, {LONG: 1}),
+        ({"patternProperties": {ENDLESS: {}}, "additionalProperties": False}, {LONG: 1}),
+        ({"uniqueItems": True}, [{"a": 1}, {"a": 1}]),
+        ({"unevaluatedProperties": False}, {"a": 1}),
+        ({"unevaluatedItems": False}, [1]),
+        ({"format": "date"}, "x"),
+    ],
+    ids=str,
+)
+def test_what_is_not_run_finds_nothing(schema, value):
+    assert problem(schema, value) == ""
+    assert problem({"anyOf": [schema, False]}, value) == ""
+    assert problem({**schema, "enum": [5]}, value)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"not": {"pattern": "^x"}},
+        {"oneOf": [{"pattern": "^a"}, {"pattern": "^b"}]},
+        {"oneOf": [{"format": "date"}, {"format": "time"}]},
+        {"not": {"anyOf": [{"minLength": 5}, {"$ref": "#/$defs/x"}]}, "$defs": {"x": {"pattern": "^x"}}},
+        {"if": {"pattern": "^x"}, "then": {"minLength": 5}},
+        {"not": {"additionalProperties": False, "patternProperties": {}}},
+    ],
+    ids=str,
+)
+def test_where_what_is_not_run_could_make_a_right_value_wrong_nothing_is_told(schema):
+    assert problem(schema, "a") is None
+
+
+def test_after_an_exact_keyword_others_need_not_be():
+    assert problem({"allOf": [{"not": {"type": "integer"}}, {"pattern": "^x"}]}, "a") == ""
+    assert problem({"contains": {"const": 1}, "items": {"pattern": "^x"}}, ["a", 1]) == ""
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"$schema": "https://json-schema.org/draft/2020-12/schema", "pattern": ENDLESS},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "pattern": ENDLESS},
+        {"$id": "https://json-schema.org/draft/2020-12/schema", "$ref": "#"},
+        {"$ref": "https://json-schema.org/draft/2020-12/schema"},
+        {"$dynamicRef": "https://json-schema.org/draft/2020-12/schema#meta"},
+        {"$ref": ""},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("around", ["not", "contains", "items"])
+def test_no_part_leads_to_rules_of_another_draft(inner, around):
+    assert problem({around: inner}, [LONG]) is None
+
+
+def test_the_schema_itself_may_say_its_draft_and_its_name():
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$id": "https://example.com/tree",
+        "properties": {"$schema": {"type": "string"}, "next": {"$ref": "#"}},
+        "additionalProperties": False,
+    }
+
+    assert problem(schema, {"next": {"$schema": "x"}}) == ""
+    assert problem(schema, {"next": {"$schema": 1}}) == "$.next['$schema']: 1 is not of type 'string'"
 
 
 @pytest.mark.parametrize(
@@ -69,12 +137,44 @@ def test_what_is_no_schema_checks_nothing(schema):
     assert problem(schema, value) is None
 
 
-def test_a_check_without_end_is_given_up():
-    doubling = {f"a{step}": {"anyOf": [{"$ref": f"#/$defs/a{step + 1}"}] * 2} for step in range(40)}
-    schema = {"$ref": "#/$defs/a0", "$defs": {**doubling, "a40": {"type": "string"}}}
+DOUBLING = {f"a{step}": {"anyOf": [{"$ref": f"#/$defs/a{step + 1}"}] * 2} for step in range(40)}
+DEPENDING = {
+    f"a{step}": {"dependentSchemas": dict.fromkeys("xy", {"$ref": f"#/$defs/a{step + 1}"})} for step in range(40)
+}
 
-    assert problem(schema, 1) is None
-    assert problem({"type": "integer"}, 1) == ""  # and the next check has all of its steps again
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"$ref": "#/$defs/a0", "$defs": {**DOUBLING, "a40": {"type": "string"}}}, 1),
+        ({"$ref": "#/$defs/a0", "$defs": {**DEPENDING, "a40": {}}}, {"x": 1, "y": 1}),
+        ({"unevaluatedProperties": False, "$ref": "#/$defs/a0", "$defs": {**DEPENDING, "a40": {}}}, {"x": 1, "y": 1}),
+    ],
+    ids=["anyOf", "dependentSchemas", "unevaluatedProperties"],
+)
+def test_a_check_without_end_is_given_up(schema, value):
+    assert problem(schema, value) is None
+    assert problem({"type": "integer"}, 1) == ""  # and the next check has all of its time again
+
+
+def test_many_items_are_not_compared_with_each_other():
+    assert problem({"uniqueItems": True}, [{"a": number} for number in range(9_000)]) == ""
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [({"type": "string"}, "x" * LARGEST), ({"enum": ["x" * LARGEST]}, "y"), ({"items": {}}, [1] * LARGEST)],
+    ids=["value", "schema", "items"],
+)
+def test_what_is_very_large_is_not_checked(schema, value):
+    assert problem(schema, value) is None
+
+
+def test_a_few_problems_are_enough():
+    endless = {"$ref": "#/$defs/a0"}
+    schema = {"allOf": [*[{"type": "string"}] * 10, endless], "$defs": {**DOUBLING, "a40": {"type": "string"}}}
+
+    assert problem(schema, 1) == "$: 1 is not of type 'string'"
 
 
 def test_nothing_is_fetched():

@@ -86,25 +86,40 @@ async def test_thoughts_stream_at_once_and_words_that_are_taken_back_do_not():
     assert any("tool_calls" in delta for delta in said)
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-async def test_the_second_call_goes_to_another_host_when_one_fails(stream):
+@pytest.fixture
+async def pair():
+    """Two hosts that have the model in memory, so that single requests take turns, and a gateway before them."""
     async with Simulator(models=[TALKER]) as one, Simulator(models=[TALKER]) as other, running(one, other) as gateway:
-        for host in (one, other):  # each has the model loaded, so that they take turns
+        for host in (one, other):
             await gateway.client.post(f"{host.url}/api/generate", json={"model": "talker"})
         await gateway.seen()
-        one.token_seconds = other.token_seconds = 0.01
-        asking = asyncio.create_task(gateway.chat("hi", **FORCED, stream=stream))
-        await eventually(lambda: len(chats(one)) + len(chats(other)) == 1)
-        waiting = other if chats(one) else one
-        waiting.script(replace(Fail(0), path="/api/chat"))
-        answer = await asking
+        yield gateway, one, other
+
+
+async def test_both_calls_go_to_the_same_host(pair):
+    gateway, one, other = pair
+    for count in range(1, 4):
+        await gateway.chat("hi", **FORCED)
+        assert len(chats(one)) % 2 == len(chats(other)) % 2 == 0
+        assert len(chats(one)) + len(chats(other)) == 2 * count
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_the_second_call_goes_to_another_host_when_one_fails(pair, stream):
+    gateway, one, other = pair
+    one.token_seconds = other.token_seconds = 0.01
+    asking = asyncio.create_task(gateway.chat("hi", **FORCED, stream=stream))
+    await eventually(lambda: len(chats(one)) + len(chats(other)) == 1)
+    asked = one if chats(one) else other
+    asked.script(replace(Fail(0), path="/api/chat"))
+    answer = await asking
 
     assert answer.status_code == 200
     assert "get_weather" in answer.text
-    assert (len(chats(one)), len(chats(other))) == ((2, 1) if waiting is other else (1, 2))
+    assert sorted([len(chats(one)), len(chats(other))]) == [1, 2]
 
 
-async def test_a_second_call_that_nobody_answers(host):
+async def test_a_second_call_that_nobody_answers(host, log):
     async with running(host) as gateway:
         host.token_seconds = 0.02
         asking = asyncio.create_task(gateway.chat("hi", **FORCED))
@@ -114,6 +129,29 @@ async def test_a_second_call_that_nobody_answers(host):
 
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "out_of_memory")
         await eventually(lambda: gateway.in_flight() == 0)
+
+    line = next(line for line in log() if line.get("error") == "out_of_memory" and line["event"] == "request")
+    assert line["prompt_tokens"] > 0  # the first call took them all the same
+    assert line["completion_tokens"] > 0
+
+
+STRICT_TOOL = {"type": "function", "function": {**WEATHER, "strict": True}}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_wrong_call_is_handed_over_when_it_cannot_be_mended(stream):
+    calls = replace(demo, name="talker", speak=says('<tool_call>{"name": "get_weather", "arguments": {"town": "Oslo"}}'))
+    async with Simulator(models=[calls]) as host, running(host) as gateway:
+        host.token_seconds = 0.01
+        asking = asyncio.create_task(gateway.chat("hi", model="talker", tools=[STRICT_TOOL], stream=stream))
+        await eventually(lambda: len(chats(host)) == 1)
+        host.script(replace(out_of_memory(), path="/api/chat"))
+        answer = await asking
+
+    assert len(chats(host)) == 2
+    assert answer.status_code == 200
+    assert "'city' is a required property" in answer.text
+    assert '\\"town\\":' in answer.text
 
 
 @pytest.mark.parametrize("calls", [1, 2])
