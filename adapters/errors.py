@@ -32,6 +32,7 @@
     └── GatewayFault                                             we are at fault, or not able
         ├── InternalError            500     internal_error
         ├── OutOfDescriptors         503     overloaded
+        ├── GatewayBusy              503     overloaded
         ├── NoHost                   503     no_host_available
         └── Stopping                 503     shutting_down
 
@@ -110,8 +111,10 @@ class LacksCapability(CallerError):
 
     default_code = "unsupported_value"
 
-    def __init__(self, message: str, *, capability: str, param: str, code: str | None = None) -> None:
-        super().__init__(message, param=param, code=code)
+    def __init__(
+        self, message: str, *, capability: str, param: str | None, code: str | None = None, detail: str = ""
+    ) -> None:
+        super().__init__(message, param=param, code=code, detail=detail)
         self.capability = capability
 
 
@@ -298,6 +301,14 @@ class InternalError(GatewayFault):
 
 class OutOfDescriptors(GatewayFault):
     """The gateway may not open another connection. No host is to blame."""
+
+    status = 503
+    default_code = "overloaded"
+    default_retry_after = 2.0
+
+
+class GatewayBusy(GatewayFault):
+    """The gateway does as much at once as it may of what was asked. No host is to blame."""
 
     status = 503
     default_code = "overloaded"

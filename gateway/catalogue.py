@@ -9,7 +9,7 @@ import msgspec
 
 from adapters.errors import ModelNotFound
 from adapters.ollama.names import canonical
-from adapters.types import GenerateRequest, Request, TextRequest
+from adapters.types import ChatRequest, GenerateRequest, Request, TextRequest
 from gateway.config import ModelSettings
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Catalogue:
         A prompt that does not fit is refused unless someone said that it may be cut.
         """
         settings = self._settings.get(key, _NOTHING)
+        if settings is _NOTHING and isinstance(request, ChatRequest):  # most requests: it saves making each twice
+            return request if request.truncate is not None else msgspec.structs.replace(request, truncate=False)
         options = {**settings.options, **request.options}
         stop = options.pop("stop", ())
         said: dict[str, Any] = {

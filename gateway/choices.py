@@ -16,7 +16,21 @@ Placed = tuple[int, "list[Event]"]
 """Events with the place of the answer that they belong to."""
 
 
-class Answer(Protocol):
+class Source(Protocol):
+    """What an answer comes from, as far as it has to be let go of."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more comes from the hosts."""
+
+    async def settle(self) -> None:
+        """After the answer: let the hosts end theirs, so that their connections can serve another call."""
+
+    def close(self) -> None:
+        """Let go of the hosts."""
+
+
+class Answer(Source, Protocol):
     """An answer as it is made: an exchange, or several that look like one."""
 
     @property
@@ -27,21 +41,11 @@ class Answer(Protocol):
     def digest(self) -> str:
         """Which weights answer; empty before the first event."""
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing more comes from the host."""
-
     async def open(self) -> list[Event]:
         """Return the first events, or all of them when the request is not for a stream."""
 
     async def next(self) -> list[Event]:
         """Return the next events; none when the answer has ended."""
-
-    async def settle(self) -> None:
-        """After the last event: let the host end its answer."""
-
-    def close(self) -> None:
-        """Let go of the host."""
 
 
 class Choices:

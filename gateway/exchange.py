@@ -193,14 +193,14 @@ class Exchange:
         account, request = self._account, self.request
         host = self._fleet.enter(choice, self._key)
         self._choice = choice
-        account.begin_attempt()
-        account.host, account.model = choice.host, choice.model
-        account.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
         profile = await self._profile(choice, request)
         if profile is not None:
             request = fit(request, profile, host.view.version)
         if self._prepare is not None:
             request = await self._prepare(request)
+        account.begin_attempt()
+        account.host, account.model = choice.host, choice.model
+        account.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
         self._response = await self._dial(host, choice, request, profile)
         self._decoder = decoder(request, call_id=lambda index: f"call_{account.token}_{index}")
         events = await self._first_events(whole=not request.stream)

@@ -55,7 +55,7 @@ class Account:
         token: Random hexadecimal digits that no other request has; ids are made of it.
         model, host: Who answered; empty as long as nobody has. Several hosts are separated by a comma and a space.
         why: Why that host.
-        tried: How many hosts were called.
+        tried: How many native calls were made, to whichever hosts.
         finish: Why the answer ended.
         usage: What it took.
         error: What went wrong.

@@ -2,8 +2,8 @@
 
 The schema is a stranger's and the value a model's, and the check runs in the event loop. So what can take for ever is
 not run (regular expressions, and keywords whose work jsonschema does in one go), references lead nowhere but into the
-schema itself, and a check ends at a deadline. That is looked at with each schema and each keyword; what one keyword does
-in between, such as reading a whole array, is bounded by the size of schema and value.
+schema itself, and a check ends at a deadline. That is looked at with each schema and each keyword; what one keyword
+does in between, such as reading a whole array, is bounded by the size of schema and value.
 """
 
 from __future__ import annotations

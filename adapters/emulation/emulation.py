@@ -74,12 +74,10 @@ class Emulation:
         for event in events:
             if isinstance(event, Delta):
                 self._take(event, out)
-            elif isinstance(event, Finish):
+            if isinstance(event, Finish):
                 self._end(event, out)
-            elif isinstance(event, Failure):
+            if isinstance(event, Failure):
                 out += self.fail(event.error)
-            else:
-                out.append(event)
         return out
 
     def fail(self, error: GatewayError) -> list[Event]:

@@ -25,6 +25,19 @@ _DATA = frozenset({"const", "enum", "default", "examples"})
 _NAMED_SCHEMAS = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
 """Keywords whose values are schemas by name, and a name may be spelled as a keyword is."""
 
+_SCHEMAS = frozenset({"anyOf", "oneOf", "allOf", "items", "prefixItems", "additionalItems", "contains"}) | {
+    "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+}
+"""Keywords whose value is a schema, or a list of schemas."""
+
+_ANY: Schema = {"type": ["object", "array", "string", "number", "boolean", "null"]}
+_NONE: Schema = {"type": "null", "not": {}}
+"""What `true` and `false` say as schemas, written so that llama.cpp takes it. Its `{}` is any object, not any value."""
+
 
 def ask_for_call(request: ChatRequest, remark: str = "") -> ChatRequest:
     """Return the request that makes a model call one of the tools of another request, by way of an answer in JSON.
@@ -39,6 +52,7 @@ def ask_for_call(request: ChatRequest, remark: str = "") -> ChatRequest:
         messages=_instruct(request.messages, f"{text}\n\n{remark}" if remark else text),
         tools=(),
         format=_schema(request.tools),
+        stop=(),  # it would cut the JSON
         think=False,  # what it had to think it has thought at the first try
         think_param="",
         logprobs=False,
@@ -114,17 +128,44 @@ def _schema(tools: Sequence[Tool]) -> Schema:
     return {**(calls[0] if len(calls) == 1 else {"anyOf": calls}), "$defs": definitions}
 
 
-def _move(schema: Any, place: str) -> Any:
-    """Return a schema as it must read when it is no longer at the root of its document."""
-    if isinstance(schema, list):
-        return [_move(item, place) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    moved = {key: value if key in _DATA else _move(value, place) for key, value in schema.items()}
-    for key in _NAMED_SCHEMAS & schema.keys():
-        if isinstance(schema[key], dict):
-            moved[key] = {name: _move(child, place) for name, child in schema[key].items()}
-    target = schema.get("$ref")
-    if isinstance(target, str) and (target == "#" or target.startswith("#/")):
-        moved["$ref"] = place + target[1:]
-    return moved
+def _move(value: Any, place: str) -> Any:
+    """Return a part of a schema as it must read when the schema is no longer at the root of its document.
+
+    What llama.cpp refuses is left out or put otherwise, since the caller did not ask for a `format`.
+    """
+    if isinstance(value, list):
+        return [_move(item, place) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        keyword: _move_keyword(keyword, said, place)
+        for keyword, said in value.items()
+        if keyword != "pattern" or _is_whole(said)
+    }
+
+
+def _move_keyword(keyword: str, value: Any, place: str) -> Any:
+    match value:
+        case _ if keyword in _DATA:
+            return value
+        case dict() if keyword in _NAMED_SCHEMAS:
+            return {name: _move_schema(schema, place) for name, schema in value.items()}
+        case list() if keyword in _SCHEMAS:
+            return [_move_schema(schema, place) for schema in value]
+        case _ if keyword in _SCHEMAS:
+            return _move_schema(value, place)
+        case str() if keyword == "$ref" and (value == "#" or value.startswith("#/")):
+            return place + value[1:]
+        case _:
+            return _move(value, place)
+
+
+def _move_schema(schema: Any, place: str) -> Any:
+    if isinstance(schema, bool):
+        return _ANY if schema else _NONE
+    return _move(schema, place)
+
+
+def _is_whole(pattern: Any) -> bool:
+    """Whether a pattern is one of a whole text: llama.cpp takes no others."""
+    return isinstance(pattern, str) and pattern.startswith("^") and pattern.endswith("$")

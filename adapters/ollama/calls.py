@@ -88,6 +88,10 @@ def decoder(request: Request, *, call_id: Callable[[int], str]) -> Decoder:
             raise TypeError(request)
 
 
+_LEGACY = {"tools": "functions"}
+"""What a caller who gave `functions` calls fields, by the names that other chats have for them."""
+
+
 def decode_refusal(request: Request, status: int, body: bytes) -> GatewayError:
     """Return the error that a host's refusal of a request means.
 
@@ -101,5 +105,7 @@ def decode_refusal(request: Request, status: int, body: bytes) -> GatewayError:
             return decode_error(status, body, request.model, prompt="prompt", names=generate.NAMES)
         case EmbedRequest():
             return decode_error(status, body, request.model, prompt="input")
+        case ChatRequest(legacy_functions=True):
+            return decode_error(status, body, request.model, names=_LEGACY)
         case _:
             return decode_error(status, body, request.model)

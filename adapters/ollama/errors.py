@@ -25,6 +25,7 @@ from adapters.errors import (
     HostRefused,
     HostTimeout,
     InvalidRequest,
+    LacksCapability,
     ModelLoadFailed,
     OutOfMemory,
     RunnerCrashed,
@@ -65,15 +66,17 @@ def decode_error(
     param = rule.param.format_map(known) if rule.param else None
     if param and names:
         param = names.get(param, param)
-    detail = f"{status}: {words[:_DETAIL_LIMIT]}"
-    return rule.error(rule.message.format_map(known), param=param, code=rule.code, detail=detail)
+    message, detail = rule.message.format_map(known), f"{status}: {words[:_DETAIL_LIMIT]}"
+    if rule.capability:
+        return LacksCapability(message, capability=rule.capability, param=param, code=rule.code, detail=detail)
+    return rule.error(message, param=param, code=rule.code, detail=detail)
 
 
 class _Rule(NamedTuple):
     """Which error a text means.
 
     `message` and `param` may use what `decode_error` knows and what the pattern found. `quotes` says that the text
-    repeats what the caller or the model wrote, which has no place in a log.
+    repeats what the caller or the model wrote, which has no place in a log. `capability` is what the model lacks.
     """
 
     pattern: str
@@ -82,6 +85,13 @@ class _Rule(NamedTuple):
     param: str | None = None
     code: str | None = None
     quotes: bool = False
+    capability: str = ""
+
+
+def _lack(pattern: str, capability: str, words: str, param: str, code: str = "unsupported_value") -> _Rule:
+    """Return the rule for a text that says what a model cannot do; its message goes on with the models that can."""
+    message = f"{{model}} {words} (it lacks the capability {capability!r})."
+    return _Rule(pattern, LacksCapability, message, param, code, capability=capability)
 
 
 _REFUSES = "The host refuses the request: {said}"
@@ -109,9 +119,7 @@ _RULES = (
         quotes=True,
     ),
     _Rule(r"^model ['\"].*['\"] not found", HostLacksModel, "{model} was not found."),
-    _Rule(
-        r"does not support tools", InvalidRequest, "{model} does not support tools.", "tools", "unsupported_parameter"
-    ),
+    _lack(r"does not support tools", "tools", "cannot call tools", "tools", "unsupported_parameter"),
     _Rule(
         r"does not support thinking",
         InvalidRequest,
@@ -119,31 +127,29 @@ _RULES = (
         "reasoning_effort",
         "unsupported_parameter",
     ),
-    _Rule(
-        r"does not support insert",
-        InvalidRequest,
-        "{model} cannot fill in text before a suffix.",
-        "suffix",
-        "unsupported_parameter",
+    _lack(
+        r"does not support insert", "insert", "cannot fill in text before a suffix", "suffix", "unsupported_parameter"
     ),
+    _lack(r"does not support vision", "vision", "cannot see images", "messages"),
+    _lack(r"does not support audio", "audio", "cannot hear sound", "messages"),
+    _lack(r"does not support (chat|generate|completion)", "completion", "cannot write text", "model"),
+    _lack(r"does not support embeddings?", "embedding", "cannot make embeddings", "model"),
+    # The next two are a runner's words, also about a model that has the capability by Ollama's: it would be named among
+    # those that can.
     _Rule(
-        r"does not support (vision|multimodal)|image input is not supported",
+        r"does not support multimodal|image input is not supported",
         InvalidRequest,
         "{model} does not take images.",
         "messages",
         "unsupported_value",
     ),
     _Rule(
-        r"does not support audio|audio input is not supported",
-        InvalidRequest,
-        "{model} does not take audio.",
-        "messages",
-        "unsupported_value",
+        r"audio input is not supported", InvalidRequest, "{model} does not take audio.", "messages", "unsupported_value"
     ),
     _Rule(
-        r"does not support (?P<what>chat|generate|completion|embeddings?|image generation)",
+        r"does not support image generation",
         InvalidRequest,
-        "{model} does not support {what}.",
+        "{model} does not support image generation.",
         "model",
         "unsupported_value",
     ),

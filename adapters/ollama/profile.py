@@ -79,6 +79,8 @@ def fit(request: RequestT, profile: Profile, version: Version | None = None) -> 
         InvalidRequest: Longer vectors are wanted than the model makes.
     """
     capabilities = profile.capabilities
+    if isinstance(request, ChatRequest) and "completion" in capabilities and _is_plain(request):
+        return request
     if capabilities:
         for capability, param in _needs(request, version):
             if capability not in capabilities:
@@ -103,11 +105,18 @@ def offers(profile: Profile, capability: str) -> bool:
 
 
 def lacking(error: LacksCapability, able: Sequence[str]) -> LacksCapability:
-    """Return the error of `fit` with the names of models that can do what the one asked for cannot."""
+    """Return an error of `fit`, or of a host, with the names of models that can do what the one asked for cannot."""
     more = f" and {len(able) - SHOWN} more" if len(able) > SHOWN else ""
     hint = f"Models here that can: {', '.join(able[:SHOWN])}{more}." if able else "No model here can."
     message = f"{error.message} {hint}"
-    return LacksCapability(message, capability=error.capability, param=error.param or "model", code=error.code)
+    return LacksCapability(
+        message, capability=error.capability, param=error.param, code=error.code, detail=error.detail
+    )
+
+
+def _is_plain(request: ChatRequest) -> bool:
+    """Whether a chat takes no more than `completion`, as most do."""
+    return not (request.tools or request.think) and not any(message.media for message in request.messages)
 
 
 def _needs(request: Request, version: Version | None) -> Iterator[tuple[str, str]]:

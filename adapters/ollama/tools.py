@@ -7,12 +7,13 @@ said with them, and the rest is put into words at the end of a `description`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from adapters.types import Schema, Tool
 
@@ -22,12 +23,24 @@ MAX_DEPTH = 32
 MAX_NODES = 4096
 """How many schemas go into a flattened one at most: references can make a short schema endless."""
 
+MAX_REFERENCED = 256 * 1024
+"""Bytes of JSON that the references of one schema write out at most: each may lead to the same long list."""
+
+LARGEST_REMEMBERED = 16 * 1024
+"""Bytes of a schema in JSON, up to which what becomes of it is remembered."""
+
+MOST_REMEMBERED = 256
+"""How many schemas are remembered. Callers send the same tools with each turn of a conversation."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
 
 class WireFunction(Struct, frozen=True, omit_defaults=True):
     """A function as Ollama takes it."""
 
     name: str
-    parameters: Schema
+    parameters: Raw
     description: str = ""
 
 
@@ -40,8 +53,9 @@ class WireTool(Struct, frozen=True):
 
 def encode_tool(tool: Tool) -> WireTool:
     """Return a tool as Ollama takes it. One without parameters takes an empty object."""
-    parameters, words = flatten(tool.parameters or {})
-    return WireTool(WireFunction(tool.name, parameters, _join(tool.description, words)))
+    schema = _encode(tool.parameters or {})
+    parameters, words = _remembered(schema) if len(schema) <= LARGEST_REMEMBERED else _flatten_text(schema)
+    return WireTool(WireFunction(tool.name, parameters, _join((tool.description, words))))
 
 
 def flatten(schema: Schema) -> tuple[Schema, str]:
@@ -50,10 +64,18 @@ def flatten(schema: Schema) -> tuple[Schema, str]:
     References within the schema are written out, `allOf` is merged, `oneOf` becomes `anyOf`, `const` an `enum` of one
     value, and `nullable` the type `null`. Other keywords become words, such as `(default: 5; minimum: 1)`. Where parts
     of an `allOf` say the same keyword twice, the first stays; descriptions are joined. A reference back into itself is
-    cut short and says so, and what is over `MAX_DEPTH` or `MAX_NODES` is left open. The schema may be any JSON, and is
-    not changed.
+    cut short and says so, and what is over `MAX_DEPTH`, `MAX_NODES` or `MAX_REFERENCED` is left open. The schema may be
+    any JSON, and is not changed.
     """
     return _Flattening(schema).parameters()
+
+
+def _flatten_text(schema: bytes) -> tuple[Raw, str]:
+    flat, words = flatten(_decode(schema))
+    return Raw(_encode(flat)), words
+
+
+_remembered = lru_cache(MOST_REMEMBERED)(_flatten_text)
 
 
 _SURVIVING_ON_TOP = frozenset({"type", "items", "required", "properties"})
@@ -80,6 +102,10 @@ _TOO_LARGE = "(the schema is too large to show)"
 _NOTHING = "(no value is allowed)"
 
 
+class _Texts(dict[str, None]):
+    """The texts of `required` or `description` in merged keywords: in order, each once."""
+
+
 class _Scoped(NamedTuple):
     """A schema within the whole, and the references that were followed to get there."""
 
@@ -93,6 +119,7 @@ class _Flattening:
     def __init__(self, root: Any) -> None:
         self._root = root
         self._nodes = 0
+        self._referenced = 0
 
     def parameters(self) -> tuple[Schema, str]:
         merged = self._merge(_Scoped(self._root, frozenset({"#"})), 0)
@@ -123,13 +150,13 @@ class _Flattening:
         """Return the keywords of a schema and of all that it refers to or consists of. Schemas in them are scoped."""
         schema, followed = scoped
         if schema is False:
-            return {"description": _NOTHING}
+            return _described(_NOTHING)
         if not isinstance(schema, dict):
             return {}
         merged = {key: _scope(key, value, followed) for key, value in schema.items() if key not in ("$ref", "allOf")}
         for part in self._parts(schema, followed):
             if not self._room(depth):
-                _combine(merged, {"description": _TOO_LARGE})
+                _combine(merged, _described(_TOO_LARGE))
                 break
             _combine(merged, self._merge(part, depth + 1))
         return merged
@@ -141,10 +168,18 @@ class _Flattening:
                 name = "the whole" if reference == "#" else f"{reference.rpartition('/')[2]} above"
                 yield _Scoped({"type": "object", "description": f"(the same as {name})"})
             else:
-                yield _Scoped(self._resolve(reference), followed | {reference})
+                yield self._follow(reference, followed)
         parts = schema.get("allOf")
         for part in parts if isinstance(parts, list) else ():
             yield part if isinstance(part, _Scoped) else _Scoped(part, followed)
+
+    def _follow(self, reference: str, followed: frozenset[str]) -> _Scoped:
+        if self._referenced <= MAX_REFERENCED:
+            target = self._resolve(reference)
+            self._referenced += len(_text(target))
+            if self._referenced <= MAX_REFERENCED:
+                return _Scoped(target, followed | {reference})
+        return _Scoped({"description": _TOO_LARGE})
 
     def _resolve(self, reference: str) -> Any:
         """Return what a JSON pointer within the whole schema points to (RFC 6901)."""
@@ -163,7 +198,7 @@ class _Flattening:
     def _write(self, merged: dict[str, Any], depth: int, surviving: frozenset[str]) -> tuple[Schema, str]:
         """Return merged keywords as a schema that survives, without a description, and what goes into that."""
         _say_with_survivors(merged)
-        description = merged.pop("description", "")
+        description = merged.pop("description", None)
         flat: Schema = {}
         notes = []
         for keyword, value in merged.items():
@@ -172,9 +207,8 @@ class _Flattening:
                 flat[keyword] = kept
             elif keyword not in _SILENT:
                 notes.append(f"{keyword}: {_compact(self._plain(value, depth))}")
-        return flat, _join(
-            description if isinstance(description, str) else "", f"({'; '.join(notes)})" if notes else ""
-        )
+        texts = description if isinstance(description, _Texts) else ()
+        return flat, _join((*texts, f"({'; '.join(notes)})" if notes else ""))
 
     def _keep(self, keyword: str, value: Any, depth: int) -> Any:
         """Return the value of a surviving keyword; None for one that the host would refuse."""
@@ -185,8 +219,8 @@ class _Flattening:
                 return value
             case "enum", list() if value:
                 return value
-            case "required", list():
-                return [name for name in value if isinstance(name, str)]
+            case "required", _Texts():
+                return list(value)
             case "properties", dict():
                 return {name: self._flatten(schema, depth + 1, name) for name, schema in value.items()}
             case "anyOf", list() if value:
@@ -213,8 +247,12 @@ class _Flattening:
 
 
 def _scope(keyword: str, value: Any, followed: frozenset[str]) -> Any:
-    """Return the value of a keyword, with the schemas in it scoped."""
+    """Return the value of a keyword as it is merged: with the schemas in it scoped, and texts in a set of their own."""
     match value:
+        case str() if keyword == "description":
+            return _Texts.fromkeys([value])
+        case list() if keyword == "required":
+            return _Texts.fromkeys(name for name in value if isinstance(name, str))
         case dict() if keyword in _NAMED_SCHEMAS:
             return {name: _Scoped(schema, followed) for name, schema in value.items()}
         case dict() if keyword in _SCHEMAS:
@@ -232,10 +270,8 @@ def _combine(merged: dict[str, Any], part: dict[str, Any]) -> None:
             case "properties", dict(mine), dict():
                 for name, schema in value.items():
                     mine[name] = _Scoped({"allOf": [mine[name], schema]}) if name in mine else schema
-            case "required", list(mine), list():
-                merged[keyword] = [*mine, *(name for name in value if name not in mine)]
-            case "description", str(mine), str():
-                merged[keyword] = mine if value in mine else _join(mine, value)
+            case _, _Texts() as texts, _Texts():
+                texts.update(value)
             case _:
                 merged.setdefault(keyword, value)
 
@@ -247,12 +283,14 @@ def _take_in(merged: dict[str, Any], branches: list[dict[str, Any]]) -> None:
         properties = branch.get("properties")
         for name, schema in properties.items() if isinstance(properties, dict) else ():
             found.setdefault(name, []).append(schema)
-    required = [branch["required"] if isinstance(branch.get("required"), list) else [] for branch in branches]
+    required = [branch.get("required") for branch in branches]
     part: dict[str, Any] = {
         "properties": {
             name: schemas[0] if len(schemas) == 1 else _Scoped({"anyOf": schemas}) for name, schemas in found.items()
         },
-        "required": [name for name in found if all(name in names for names in required)],
+        "required": _Texts.fromkeys(
+            name for name in found if all(isinstance(names, _Texts) and name in names for names in required)
+        ),
     }
     _combine(merged, part)
 
@@ -275,17 +313,25 @@ def _say_with_survivors(merged: dict[str, Any]) -> None:
     del merged["nullable"]
 
 
+def _described(text: str) -> dict[str, Any]:
+    return {"description": _Texts.fromkeys([text])}
+
+
 def _compact(value: Any) -> str:
-    try:
-        text = msgspec.json.encode(value).decode()
-    except RecursionError:
-        return "…"
+    text = _text(value).decode()
     return text if len(text) <= _NOTE_LIMIT else text[:_NOTE_LIMIT] + "…"
+
+
+def _text(value: Any) -> bytes:
+    try:
+        return _encode(value)
+    except RecursionError:
+        return "…".encode()
 
 
 def _letters(text: Any) -> str:
     return "".join(filter(str.isalnum, text.casefold())) if isinstance(text, str) else ""
 
 
-def _join(*texts: str) -> str:
+def _join(texts: Iterable[str]) -> str:
     return " ".join(filter(None, texts))

@@ -65,17 +65,19 @@ class AnswerEncoder:
             HostBroken: A choice has no end.
         """
         head = self._head
+        answer = shared(head, "chat.completion")
+        if len(self._choices) == 1:
+            [one] = self._choices
+            finish = one.end()
+            answer |= {"choices": [one.encode(0, head)], "usage": usage_object(finish.usage), **extras(head, finish)}
+            return msgspec.json.encode(answer)
         finishes = [choice.end() for choice in self._choices]
         choices = [choice.encode(index, head) for index, choice in enumerate(self._choices)]
-        answer = shared(head, "chat.completion")
-        if len(finishes) == 1:
-            answer |= {"choices": choices, "usage": usage_object(finishes[0].usage), **extras(head, finishes[0])}
-        else:
-            usage = accounting.choices([finish.usage for finish in finishes])
-            for choice, finish in zip(choices, finishes, strict=True):
-                if account := ollama_object(finish):
-                    choice["ollama"] = account
-            answer |= {"choices": choices, "usage": usage_object(usage), **extras(head)}
+        for choice, finish in zip(choices, finishes, strict=True):
+            if account := ollama_object(finish):
+                choice["ollama"] = account
+        usage = accounting.choices([finish.usage for finish in finishes])
+        answer |= {"choices": choices, "usage": usage_object(usage), **extras(head)}
         return msgspec.json.encode(answer)
 
 

@@ -28,6 +28,12 @@ Others of OpenAI's fields (`prediction`, `verbosity`, `prompt_cache_key`, `moder
 as ignored, as are fields that nobody knows.
 """
 
+PLAIN = frozenset(
+    {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p"}
+    | {"frequency_penalty", "presence_penalty", "seed"}
+)
+"""The fields of which most requests have some and no others. All the rest need not be looked for then."""
+
 REFUSED: dict[str, str] = {
     "audio": "Models that answer in sound are not served.",
     "web_search_options": "Models here do not search the web.",
@@ -48,26 +54,33 @@ def decode_request(body: bytes, *, most_choices: int = 1) -> ChatRequest:
     """
     request = decode_object(body)
     ignored = Ignored()
-    _refuse(request)
-    n = request.integer("n", least=1, most=most_choices)
     model = request.required_text("model")
     messages = decode_messages(request, ignored)
     stream, include_usage = decode_streaming(request, ignored)
+    plain = ChatRequest(
+        model=model,
+        messages=messages,
+        stream=stream,
+        include_usage=include_usage,
+        options=decode_sampling(request),
+        ignored=ignored.paths(),
+    )
+    return plain if request.has_only(PLAIN) else _decode_further(plain, request, ignored, most_choices)
+
+
+def _decode_further(plain: ChatRequest, request: Fields, ignored: Ignored, most_choices: int) -> ChatRequest:
+    """Return a request with all that it says beyond `PLAIN`."""
+    _refuse(request)
     extensions = decode_extensions(request, READ, ignored)
-    options = decode_sampling(request)
-    options.update(extensions.options)
     logprobs, top_logprobs = _decode_logprobs(request)
     reasoning = decode_reasoning(request, ignored)
     form, strict = decode_response_format(request, ignored)
     stop = decode_stops(request, ignored)
     tools = decode_tools(request, ignored)
     _note_unmet_wishes(request, ignored)
-    return ChatRequest(
-        model=model,
-        messages=messages,
-        n=n or 1,
-        stream=stream,
-        include_usage=include_usage,
+    return replace(
+        plain,
+        n=request.integer("n", least=1, most=most_choices) or 1,
         tools=tools.tools,
         tool_choice=tools.choice,
         parallel_tool_calls=tools.parallel,
@@ -76,7 +89,7 @@ def decode_request(body: bytes, *, most_choices: int = 1) -> ChatRequest:
         format=form if extensions.format is UNSET else extensions.format,
         think=reasoning if extensions.think is None else extensions.think,
         think_param=_name_think(request, reasoning, extensions),
-        options=options,
+        options={**plain.options, **extensions.options},
         stop=stop if extensions.stop is None else extensions.stop,
         logprobs=logprobs,
         top_logprobs=top_logprobs,

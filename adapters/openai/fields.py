@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import ItemsView
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -17,6 +18,12 @@ from adapters.errors import InvalidRequest
 
 MAX_DEPTH = 100
 """How deep values that are handed on (schemas, options) may be nested; encoders and schema tools recurse over them."""
+
+MOST_CONTAINERS = 100_000
+"""How many objects and arrays a request may have. Each takes some 100 bytes and a microsecond, even an empty one."""
+
+_CONTAINER = re.compile(rb"\{(?=\s*[\"}])|\[(?=\s*[\"\[\]{\dtfn-])")
+"""How an object or an array begins. Little within a text looks like that: a quote there has a backslash before it."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -51,6 +58,10 @@ class Fields:
     def has_none(self, names: frozenset[str]) -> bool:
         """Whether none of these fields is there."""
         return names.isdisjoint(self._values)
+
+    def has_only(self, names: frozenset[str]) -> bool:
+        """Whether all fields are among these."""
+        return self._values.keys() <= names
 
     def unknown(self, known: frozenset[str]) -> list[str]:
         """Return the names of the fields that are not among the known ones."""
@@ -196,8 +207,12 @@ def decode_object(body: bytes) -> Fields:
     """Decode the body of a request.
 
     Raises:
-        InvalidRequest: It is not JSON, not UTF-8, nested too deeply, or not an object.
+        InvalidRequest: It is not JSON, not UTF-8, nested too deeply, not an object, or has more parts than
+            `MOST_CONTAINERS`.
     """
+    if _has_too_many_parts(body):
+        found = f"more than {MOST_CONTAINERS:,} JSON objects and arrays"
+        raise InvalidRequest(f"The request body has {found}. Send less in one request.")
     try:
         value = _decode(body)
     except msgspec.DecodeError as error:
@@ -258,6 +273,13 @@ def check_depth(value: object, path: str) -> None:
             if isinstance(child, (dict, list))
         ]
     raise InvalidRequest(f"Invalid '{path}': nested deeper than {MAX_DEPTH} levels.", param=path)
+
+
+def _has_too_many_parts(body: bytes) -> bool:
+    """Whether decoding a body would take too long. The event loop waits for it, and so does every other caller."""
+    if len(body) <= MOST_CONTAINERS or body.count(b"{") + body.count(b"[") <= MOST_CONTAINERS:
+        return False
+    return next(islice(_CONTAINER.finditer(body), MOST_CONTAINERS, None), None) is not None
 
 
 def _check_range(value: float, path: str, kind: str, least: float | None, most: float | None) -> None:

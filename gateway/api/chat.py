@@ -17,6 +17,7 @@ from adapters.openai.chat import (
 )
 from gateway import routing, schema
 from gateway.api.body import read_body
+from gateway.api.endpoint import Endpoint
 from gateway.api.giving import Giving
 from gateway.api.several import give_several
 from gateway.exchange import Exchange
@@ -40,16 +41,13 @@ if TYPE_CHECKING:
 _ANYWHERE = Spread()
 
 
-class ChatCompletions:
+class ChatCompletions(Endpoint):
     """`POST /v1/chat/completions`."""
 
     def __init__(
         self, settings: Settings, fleet: Fleet, catalogue: Catalogue, running: set[Ending], images: Images
     ) -> None:
-        self._settings = settings
-        self._fleet = fleet
-        self._catalogue = catalogue
-        self._running = running
+        super().__init__(settings, fleet, catalogue, running)
         self._images = images
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

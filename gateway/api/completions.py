@@ -18,6 +18,7 @@ from adapters.openai.completions import (
 )
 from gateway import routing
 from gateway.api.body import read_body
+from gateway.api.endpoint import Endpoint
 from gateway.api.giving import Giving
 from gateway.api.several import give_several
 from gateway.exchange import Exchange
@@ -26,21 +27,11 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from adapters.openai.completions import Completion
-    from gateway.api.ending import Ending
-    from gateway.catalogue import Catalogue
-    from gateway.config import Settings
-    from gateway.fleet import Fleet
     from gateway.record import Record
 
 
-class Completions:
+class Completions(Endpoint):
     """`POST /v1/completions`."""
-
-    def __init__(self, settings: Settings, fleet: Fleet, catalogue: Catalogue, running: set[Ending]) -> None:
-        self._settings = settings
-        self._fleet = fleet
-        self._catalogue = catalogue
-        self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["record"]

@@ -12,6 +12,7 @@ from adapters.accounting import add
 from adapters.openai.embeddings import AnswerEncoder, decode_request
 from gateway import batch
 from gateway.api.body import read_body
+from gateway.api.endpoint import Endpoint
 from gateway.api.giving import Giving
 from gateway.exchange import Exchange
 from gateway.tokens import Detokenizer
@@ -29,14 +30,11 @@ if TYPE_CHECKING:
     from gateway.record import Record
 
 
-class Embeddings:
+class Embeddings(Endpoint):
     """`POST /v1/embeddings`."""
 
     def __init__(self, settings: Settings, fleet: Fleet, catalogue: Catalogue, running: set[Ending]) -> None:
-        self._settings = settings
-        self._fleet = fleet
-        self._catalogue = catalogue
-        self._running = running
+        super().__init__(settings, fleet, catalogue, running)
         self._detokenizer = Detokenizer()
         self._shared: set[str] = set()  # models of which hosts share a batch at this moment
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 from adapters.errors import CallerLeft, GatewayError
 from gateway.api.answering import JSON, Headers, reply, request_id, told
 from gateway.api.ending import Ending
+from gateway.choices import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,20 +26,6 @@ SSE: Headers = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
-
-
-class Source(Protocol):
-    """What makes the answer."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing more comes from the hosts."""
-
-    async def settle(self) -> None:
-        """After the answer: let the hosts end theirs, so that their connections can serve another call."""
-
-    def close(self) -> None:
-        """Let go of the hosts."""
 
 
 class Pieces(Source, Protocol[_Given]):

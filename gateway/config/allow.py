@@ -16,7 +16,11 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 PUBLIC = "public"
-"""The entry that means every public address."""
+"""The entry that means every public address, at the ports of the web."""
+
+PUBLIC_PORTS = frozenset({80, 443})
+"""The ports that `public` allows: with IPv6 the machines of a local network have public addresses, and serve far more
+than web pages at all the others."""
 
 _NOT_PUBLIC = (
     "0.0.0.0/8",  # this network; 0.0.0.0 reaches this machine
@@ -57,8 +61,9 @@ class Allowed:
     """Tells from where images may be fetched.
 
     Args:
-        entries: `public` for every public address; the name of a host, whatever its address; an address or a network,
-            whatever the name. A name and an address may have a port, and mean all ports when they have none.
+        entries: `public` for every public address at the ports 80 and 443; the name of a host, whatever its address; an
+            address or a network, whatever the name. A name and an address may have a port, and mean all ports when they
+            have none.
 
     Raises:
         ValueError: An entry is none of these; the message says so.
@@ -90,7 +95,7 @@ class Allowed:
             return True
         if any(address in network and allowed in (None, port) for network, allowed in self._networks):
             return True
-        return self._public and is_public(address)
+        return self._public and port in PUBLIC_PORTS and is_public(address)
 
 
 def is_public(address: Address) -> bool:

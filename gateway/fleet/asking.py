@@ -1,4 +1,4 @@
-"""Asks a host about itself. This is the one module that httpx2 enters through."""
+"""Asks a host about itself. httpx2 enters through this module, and through the one that fetches images."""
 
 from __future__ import annotations
 

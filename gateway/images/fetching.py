@@ -11,25 +11,28 @@ from __future__ import annotations
 import asyncio
 import errno
 import re
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 from msgspec import Struct
 
-from adapters.errors import InvalidRequest, OutOfDescriptors
+from adapters.errors import GatewayBusy, InvalidRequest, OutOfDescriptors
 from gateway.config.allow import Allowed
-from gateway.hop.dial import alternate
+from gateway.images.resolving import Resolver
 
 if TYPE_CHECKING:
     from gateway.config import ImageSettings
+    from gateway.images.resolving import Resolve
 
 AT_ONCE = 16
 """URLs that are fetched at once; others wait for their turn."""
+
+PATIENCE = 2
+"""How many times as long as a URL may take it may wait for its turn: twice `AT_ONCE` others have had theirs by then."""
 
 REDIRECTS = 5
 """Redirects that are followed from one URL."""
@@ -38,9 +41,6 @@ ADDRESSES = 4
 """Addresses of one name that are tried, one after the other."""
 
 SEND_IT = "Send the image itself instead, as a data: URL with base64."
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""Returns the addresses of a name, for a port, in the order in which to try them. Raises OSError when it has none."""
 
 _PORTS = {"http": 80, "https": 443}
 _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|[0-9a-f.]*:[0-9a-f:.]+")
@@ -82,9 +82,7 @@ class Fetcher:
         self._settings = settings
         self._allowed = Allowed(settings.allow)
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._resolve = resolve or self._look_up
-        # A name server that is silent blocks a thread for long. It must be none of those that look up hosts of models.
-        self._threads = ThreadPoolExecutor(AT_ONCE, "images")
+        self._resolve = resolve or Resolver(settings.timeout)
         # A transport is httpx2 without cookies, redirects, decompression and proxies. No connection serves for a second
         # request: it is known by its address, at which the next name may have another certificate.
         self._transport = httpx2.AsyncHTTPTransport(
@@ -98,20 +96,33 @@ class Fetcher:
 
         Raises:
             InvalidRequest: It cannot or may not be fetched. The message is for any caller, so there is no param yet.
+            GatewayBusy: So many are being fetched that its turn did not come in time.
             OutOfDescriptors: The process may not open another socket.
         """
+        target = _parse(url)
         seconds = self._settings.timeout
-        async with self._turns:
+        async with self._turn():
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._follow(_parse(url))
+                    return await self._follow(target)
             except TimeoutError as error:
                 raise _refusal(f"The image did not arrive within {seconds:g} seconds.") from error
 
     async def close(self) -> None:
         """Close what is still open."""
         await self._transport.aclose()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(PATIENCE * self._settings.timeout):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise GatewayBusy("The gateway is busy with the images of other requests. Try again later.") from error
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _follow(self, target: _Target) -> bytes:
         for _ in range(REDIRECTS + 1):
@@ -155,12 +166,12 @@ class Fetcher:
     async def _addresses(self, target: _Target) -> list[str]:
         """Return the addresses of a host, of which every one is allowed."""
         try:
-            found = await self._resolve(target.name, target.port)
+            found = await self._resolve(target.name)
         except (OSError, UnicodeError) as error:
             raise _unreachable(f"{target.host}: {error}") from error
         for address in found:
             if not self._allowed.permits(target.name, ip_address(address), target.port):
-                raise _unreachable(f"{target.host}: {address} is not among images.allow")
+                raise _unreachable(f"{target.host}: {address} at port {target.port} is not among images.allow")
         return found[:ADDRESSES]
 
     async def _send(self, target: _Target, address: str) -> httpx2.Response:
@@ -204,14 +215,6 @@ class Fetcher:
             if len(body) > limit:
                 raise too_large
         return bytes(body)
-
-    async def _look_up(self, name: str, port: int) -> list[str]:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _ask_system, name, port)
-
-
-def _ask_system(name: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    return alternate([(family, address) for family, _, _, _, address in found])
 
 
 def _parse(text: str, base: httpx2.URL | None = None) -> _Target:

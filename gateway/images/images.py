@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from adapters.types import ChatRequest, Media, Message
     from gateway.config import Settings
-    from gateway.images.fetching import Resolve
+    from gateway.images.resolving import Resolve
 
 MOST = 32
 """Different images that one request may name by URL."""
+
+AT_ONCE = 4
+"""Images of one request that are fetched at once, so that those of others get their turn."""
 
 
 def has_remote(request: ChatRequest) -> bool:
@@ -52,7 +55,9 @@ class Images:
 
         Raises:
             InvalidRequest: An image cannot or may not be fetched, or is none; the param is the field with its URL.
+            GatewayBusy: So many are being fetched that the turn of one did not come in time.
             OutOfDescriptors: The process may not open another socket.
+            Stopping: Fetches have come to their end.
         """
         named = [media for message in request.messages for media in message.media if media.url]
         if not named:
@@ -83,10 +88,12 @@ class Images:
         """
         images: dict[str, Media] = {}
         room = self._limit
+        turns = asyncio.Semaphore(AT_ONCE)
 
         async def bring(media: Media) -> None:
             nonlocal room
-            image = images[media.url] = await _get(sharing, media)
+            async with turns:
+                image = images[media.url] = await _get(sharing, media)
             room -= len(image.data) * times[media.url]
             if room < 0:
                 message = f"The images of this request are larger than {self._limit} bytes, the limit here (max_body)."

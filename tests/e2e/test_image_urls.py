@@ -143,3 +143,15 @@ async def test_a_gateway_fetches_nothing_unless_told_to(web: Web) -> None:
         assert await refused(fleet, cat(web)) == (FIELD, "invalid_image_url")
 
     assert web.connections == 0
+
+
+@pytest.mark.parametrize(("model", "status"), [("plain:0.33", 400), ("nobody", 404)])
+async def test_nothing_is_fetched_for_a_model_that_is_not_there_or_does_not_see(
+    fleet: Fleet, web: Web, model: str, status: int
+) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        await fleet.caller.ask("async", model=model, messages=showing(cat(web)))
+
+    assert caught.value.status_code == status
+    assert caught.value.param in ("messages[0].content", "model")
+    assert web.asked == []

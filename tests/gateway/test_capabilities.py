@@ -95,7 +95,10 @@ async def test_a_wish_to_think_goes_where_the_model_can():
 
         new.script(replace(out_of_memory(), path="/api/chat"))
         without = await gateway.chat(model="m", reasoning_effort="high")
-        assert (without.headers["x-gateway-host"], without.headers["x-gateway-ignored"]) == ("host-0", "reasoning_effort")
+        assert (without.headers["x-gateway-host"], without.headers["x-gateway-ignored"]) == (
+            "host-0",
+            "reasoning_effort",
+        )
 
 
 async def test_stop_texts_are_worth_a_question_but_not_a_refusal():

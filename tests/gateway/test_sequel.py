@@ -140,7 +140,9 @@ STRICT_TOOL = {"type": "function", "function": {**WEATHER, "strict": True}}
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_a_wrong_call_is_handed_over_when_it_cannot_be_mended(stream):
-    calls = replace(demo, name="talker", speak=says('<tool_call>{"name": "get_weather", "arguments": {"town": "Oslo"}}'))
+    calls = replace(
+        demo, name="talker", speak=says('<tool_call>{"name": "get_weather", "arguments": {"town": "Oslo"}}')
+    )
     async with Simulator(models=[calls]) as host, running(host) as gateway:
         host.token_seconds = 0.01
         asking = asyncio.create_task(gateway.chat("hi", model="talker", tools=[STRICT_TOOL], stream=stream))

@@ -89,6 +89,7 @@ def test_what_else_was_asked_stays_and_what_goes_with_text_does_not() -> None:
         messages=second.messages,
         tools=(),
         format=second.format,
+        stop=(),
         think=False,
         think_param="",
         logprobs=False,

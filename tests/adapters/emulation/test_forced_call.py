@@ -224,6 +224,72 @@ def test_what_leads_nowhere_within_the_schema_stays(schema: Schema) -> None:
     assert moved == schema
 
 
+ANY = {"type": ["object", "array", "string", "number", "boolean", "null"]}
+NONE = {"type": "null", "not": {}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "moved"),
+    [
+        ({"properties": {"a": True, "b": False}}, {"properties": {"a": ANY, "b": NONE}}),
+        ({"$defs": {"a": True}, "definitions": {"b": False}}, {"$defs": {"a": ANY}, "definitions": {"b": NONE}}),
+        ({"items": True}, {"items": ANY}),
+        ({"items": [True, False]}, {"items": [ANY, NONE]}),
+        ({"prefixItems": [STRING, True], "items": False}, {"prefixItems": [STRING, ANY], "items": NONE}),
+        ({"anyOf": [STRING, True]}, {"anyOf": [STRING, ANY]}),
+        ({"allOf": [{"oneOf": [False]}]}, {"allOf": [{"oneOf": [NONE]}]}),
+        ({"if": True, "then": False, "else": {"not": True}}, {"if": ANY, "then": NONE, "else": {"not": ANY}}),
+        ({"additionalProperties": {"items": True}}, {"additionalProperties": {"items": ANY}}),
+    ],
+    ids=str,
+)
+def test_a_schema_that_is_true_or_false_becomes_one_that_llama_cpp_takes(schema: Schema, moved: Schema) -> None:
+    [found] = form_of(Tool(name="f", parameters=schema))["$defs"].values()
+    assert found == moved
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"additionalProperties": False},
+        {"additionalProperties": True, "uniqueItems": True, "unevaluatedProperties": False},
+        {"const": True, "enum": [False, {"items": True}], "default": True, "examples": [False]},
+        {"properties": {"a": {"nullable": True, "default": False}}},
+        {"x-own": True, "x-more": [False], "required": [True]},
+    ],
+    ids=str,
+)
+def test_true_and_false_that_are_no_schemas_stay(schema: Schema) -> None:
+    [moved] = form_of(Tool(name="f", parameters=schema))["$defs"].values()
+    assert moved == schema
+
+
+@pytest.mark.parametrize("pattern", ["a", "^a", "a$", "", "(^a$)", 5])
+def test_a_pattern_of_a_part_of_a_text_is_left_out(pattern: Any) -> None:
+    inner = {"type": "string", "pattern": pattern, "minLength": 1}
+    schema: Schema = {"properties": {"pattern": inner, "list": {"items": {"anyOf": [inner]}}}}
+    [moved] = form_of(Tool(name="f", parameters=schema))["$defs"].values()
+    left = {"type": "string", "minLength": 1}
+    assert moved == {"properties": {"pattern": left, "list": {"items": {"anyOf": [left]}}}}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"type": "string", "pattern": "^[a-z]+$"}}},
+        {"properties": {"pattern": STRING}, "const": {"pattern": "a"}},
+    ],
+    ids=str,
+)
+def test_a_pattern_of_a_whole_text_and_what_is_only_called_so_stay(schema: Schema) -> None:
+    [moved] = form_of(Tool(name="f", parameters=schema))["$defs"].values()
+    assert moved == schema
+
+
+def test_the_callers_stop_does_not_cut_the_call() -> None:
+    assert ask_for_call(chat(tools=(Tool(name="f"),), tool_choice="required", stop=("}", "\n"))).stop == ()
+
+
 def test_the_callers_schema_is_not_changed() -> None:
     schema, _, _ = SCHEMAS["definitions that lead to each other"]
     before = json.dumps(schema)

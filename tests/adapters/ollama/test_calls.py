@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -30,6 +31,20 @@ def test_each_request_has_its_call(target: str) -> None:
     assert isinstance(decoder(asked, call_id=str), reads)
     assert isinstance(refusal, ContextLengthExceeded)
     assert refusal.param == field
+
+
+@pytest.mark.parametrize(
+    ("legacy", "text", "param"),
+    [
+        (False, "x does not support tools", "tools"),
+        (True, "x does not support tools", "functions"),
+        (True, "json: cannot unmarshal string into Go struct field ChatRequest.tools of type api.Tools", "functions"),
+        (True, "top_logprobs must be between 0 and 20", "top_logprobs"),
+    ],
+)
+def test_a_refusal_names_the_field_that_the_caller_gave_its_functions_in(legacy: bool, text: str, param: str) -> None:
+    chats = ChatRequest(model="m", messages=(Message(role="user", text="a"),), legacy_functions=legacy)
+    assert decode_refusal(chats, 400, json.dumps({"error": text}).encode()).param == param
 
 
 def test_a_request_of_another_kind_has_none() -> None:

@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from adapters.errors import ContextLengthExceeded, GatewayError, HostBroken, HostBusy, HostLacksModel, InvalidRequest
+from adapters.errors import (
+    ContextLengthExceeded,
+    GatewayError,
+    HostBroken,
+    HostBusy,
+    HostLacksModel,
+    InvalidRequest,
+    LacksCapability,
+)
 from adapters.ollama.calls import decode_refusal
 from adapters.types import EmbedRequest
 from tests.adapters.ollama.recorded import Recording, recordings
@@ -16,8 +24,8 @@ REFUSALS = [one for one in recordings("/api/embed") if one.status != 200]
 
 EXPECTED: dict[str, tuple[type[GatewayError], str | None]] = {
     "busy-embed": (HostBusy, None),
-    "embed-chat-model": (InvalidRequest, "model"),
-    "embed-chat-model-new-engine": (InvalidRequest, "model"),
+    "embed-chat-model": (LacksCapability, "model"),
+    "embed-chat-model-new-engine": (LacksCapability, "model"),
     "embed-dimensions-text": (InvalidRequest, "dimensions"),
     "embed-error-empty-body": (InvalidRequest, None),
     "embed-error-malformed": (InvalidRequest, None),

@@ -21,6 +21,7 @@ from adapters.errors import (
     HostRefused,
     HostTimeout,
     InvalidRequest,
+    LacksCapability,
     ModelLoadFailed,
     OutOfMemory,
     RunnerCrashed,
@@ -36,7 +37,7 @@ class Expected(NamedTuple):
     code: str | None = None
 
 
-TOOLS = Expected(InvalidRequest, "tools", "unsupported_parameter")
+TOOLS = Expected(LacksCapability, "tools", "unsupported_parameter")
 THINKING = Expected(InvalidRequest, "reasoning_effort", "unsupported_parameter")
 THINK = Expected(InvalidRequest, "reasoning_effort", "invalid_value")
 FORMAT = Expected(InvalidRequest, "response_format", "invalid_value")
@@ -62,7 +63,7 @@ RECORDED = {
     "chat-content-parts": mistyped("messages.content"),
     "chat-error-bad-model-name": Expected(InvalidRequest, "model", "invalid_value"),
     "chat-error-cloud-model": Expected(Forbidden, None, "forbidden"),
-    "chat-error-embedding-model": Expected(InvalidRequest, "model", "unsupported_value"),
+    "chat-error-embedding-model": Expected(LacksCapability, "model", "unsupported_value"),
     "chat-error-empty-body": UNREADABLE,
     "chat-error-empty-model": Expected(InvalidRequest, "model", "invalid_value"),
     "chat-error-list-body": UNREADABLE,
@@ -151,10 +152,10 @@ def test_no_recorded_refusal_says_where_it_comes_from(refusal: Recording) -> Non
 RUNNER_LOG = "llama-server process has terminated: exit status 1: "
 
 TEXTS = [
-    (400, "registry.example/library/x:latest does not support insert", Expected(InvalidRequest, "suffix")),
-    (400, "x does not support tools\ninsert", Expected(InvalidRequest, "tools")),
-    (400, "x does not support vision", Expected(InvalidRequest, "messages")),
-    (400, "x does not support audio", Expected(InvalidRequest, "messages")),
+    (400, "registry.example/library/x:latest does not support insert", Expected(LacksCapability, "suffix")),
+    (400, "x does not support tools\ninsert", Expected(LacksCapability, "tools")),
+    (400, "x does not support vision", Expected(LacksCapability, "messages")),
+    (400, "x does not support audio", Expected(LacksCapability, "messages")),
     (
         500,
         "audio input is not supported - hint: you may need to provide the mmproj",
@@ -165,8 +166,9 @@ TEXTS = [
         "x does not support thinking. Pull the model again to get the latest version",
         Expected(InvalidRequest, "reasoning_effort"),
     ),
-    (400, '"x" does not support generate', Expected(InvalidRequest, "model")),
-    (501, "This server does not support embeddings. Start it with `--embeddings`", Expected(InvalidRequest, "model")),
+    (400, '"x" does not support generate', Expected(LacksCapability, "model")),
+    (501, "This server does not support embeddings. Start it with `--embeddings`", Expected(LacksCapability, "model")),
+    (400, "x does not support image generation", Expected(InvalidRequest, "model")),
     (400, "typical_p is no longer supported", Expected(InvalidRequest, "options.typical_p")),
     (400, "raw mode does not support template, system, or context", Expected(InvalidRequest)),
     (400, "something new", Expected(InvalidRequest)),
@@ -321,8 +323,8 @@ def test_a_refusal_that_is_an_object_is_read() -> None:
 
 
 def test_without_a_model_the_message_names_none() -> None:
-    assert (
-        decode_error(400, b'{"error": "x does not support tools"}', "").message == "The model does not support tools."
+    assert decode_error(400, b'{"error": "cloud is disabled"}', "").message == (
+        "The model runs in Ollama's cloud, which is turned off on the host."
     )
 
 

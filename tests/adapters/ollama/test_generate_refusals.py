@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.errors import ContextLengthExceeded, GatewayError, HostLacksModel, InvalidRequest
+from adapters.errors import ContextLengthExceeded, GatewayError, HostLacksModel, InvalidRequest, LacksCapability
 from adapters.ollama.calls import decode_refusal
 from adapters.types import GenerateRequest
 from tests.adapters.ollama.recorded import Recording, recordings
@@ -13,17 +13,17 @@ REFUSALS = [one for one in recordings("/api/generate") if one.status != 200 and 
 
 EXPECTED: dict[str, tuple[type[GatewayError], str | None]] = {
     "generate-context-bad": (InvalidRequest, "context"),
-    "generate-error-embedding-model": (InvalidRequest, "model"),
+    "generate-error-embedding-model": (LacksCapability, "model"),
     "generate-error-empty-body": (InvalidRequest, None),
     "generate-error-no-model": (HostLacksModel, None),
     "generate-error-prompt-list": (InvalidRequest, "prompt"),
     "generate-error-unknown-model": (HostLacksModel, None),
     "generate-format-unknown": (InvalidRequest, "format"),
     "generate-images": (InvalidRequest, "images"),
-    "generate-jinja-suffix": (InvalidRequest, "suffix"),
+    "generate-jinja-suffix": (LacksCapability, "suffix"),
     "generate-overflow-truncate-false": (ContextLengthExceeded, "prompt"),
     "generate-raw-with-system": (InvalidRequest, None),
-    "generate-suffix-not-supported": (InvalidRequest, "suffix"),
+    "generate-suffix-not-supported": (LacksCapability, "suffix"),
     "generate-template-bad": (InvalidRequest, "template"),
     "generate-think-not-supported": (InvalidRequest, "think"),
     "generate-top-logprobs-21": (InvalidRequest, "logprobs"),

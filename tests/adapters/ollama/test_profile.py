@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from adapters.errors import InvalidRequest, LacksCapability
 from adapters.ollama.inventory import Version, decode_show
-from adapters.ollama.profile import fit, lacking, needs_profile, offers
+from adapters.ollama.profile import can_think, fit, lacking, must_know, needs_profile, offers
 from adapters.types import ChatRequest, EmbedRequest, GenerateRequest, Media, Message, Profile, Request, Tool
 from tests.adapters.ollama.recorded import Recording, recordings
 
@@ -214,3 +214,31 @@ def test_a_request_is_refused_just_where_the_host_would(name: str) -> None:
 
 def test_hosts_refused_everything_that_is_held_against_them() -> None:
     assert {lacked(one) for one, _ in ASKED.values()} == {None, "tools", "insert", "completion", "embedding"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "can"),
+    [
+        (None, False),
+        (Profile(), False),
+        (Profile(capabilities=ALL), True),
+        (Profile(capabilities=ALL - {"thinking"}), False),
+    ],
+)
+def test_whether_a_model_is_known_to_think(profile: Profile | None, can: bool) -> None:
+    assert can_think(profile) is can
+
+
+@pytest.mark.parametrize(
+    ("request_", "needed"),
+    [
+        (CHAT, False),
+        (replace(CHAT, stop=("x",)), False),
+        (replace(CHAT, think=True), False),
+        (IMAGE, True),
+        (EMBED, False),
+        (replace(EMBED, dimensions=8), True),
+    ],
+)
+def test_what_cannot_be_sent_without_a_profile(request_: Request, needed: bool) -> None:
+    assert must_know(request_) is needed

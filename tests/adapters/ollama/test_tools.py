@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ollama.tools import MAX_DEPTH, MAX_NODES, flatten
+from adapters.ollama.tools import LARGEST_REMEMBERED, MAX_DEPTH, MAX_NODES, MAX_REFERENCED, encode_tool, flatten
+from adapters.types import Tool
 
 TOO_LARGE = {"description": "(the schema is too large to show)"}
 
@@ -280,11 +281,92 @@ def test_references_that_double_at_every_step_end(body: Any) -> None:
     assert len(json.dumps(flat)) < 50 * MAX_NODES
 
 
+@pytest.mark.parametrize(
+    "large",
+    [
+        {"required": [f"k{number}" for number in range(4000)]},
+        {"enum": [f"k{number}" for number in range(4000)]},
+        {"description": "k" * 20_000},
+    ],
+    ids=["required", "enum", "description"],
+)
+def test_what_many_references_write_out_ends(large: dict[str, Any]) -> None:
+    schema = {"properties": {f"p{number}": {"$ref": "#/$defs/x"} for number in range(1000)}, "$defs": {"x": large}}
+    flat, _ = flatten(schema)
+    properties = list(flat["properties"].values())
+    assert properties[0] == large
+    whole = properties.count(large)
+    assert properties == [large] * whole + [TOO_LARGE] * (1000 - whole)
+    assert whole <= MAX_REFERENCED // 20_000
+
+
+def test_many_names_are_required_without_comparing_each_with_each() -> None:
+    ours, theirs = ([f"{letter}{number}" for number in range(100_000)] for letter in "ab")
+    flat, _ = flatten({"required": ours, "allOf": [{"required": theirs}, {"required": [*ours, 5, [], "c"]}]})
+    assert flat["required"] == [*ours, *theirs, "c"]
+
+
+def test_many_names_are_taken_in_from_alternatives_without_comparing_each_with_each() -> None:
+    names = [f"k{number}" for number in range(50_000)]
+    flat, _ = flatten({"anyOf": [{"properties": dict.fromkeys(names, True), "required": names[::-1]}]})
+    assert flat["required"] == names
+
+
+def test_many_parts_are_joined_one_by_one() -> None:
+    parts = [{"required": [f"k{part}.{number}" for number in range(25)]} for part in range(4000)]
+    assert len(flatten({"allOf": parts})[0]["required"]) == 100_000
+
+
 def test_a_value_that_is_too_deep_to_write_is_left_out() -> None:
     value: list[Any] = []
     for _ in range(5000):
         value = [value]
     assert flat_property({"default": value}) == {"description": "(default: …)"}
+
+
+# --- tools ------------------------------------------------------------------------------------------------------------
+
+
+def parameters_of(tool: Tool) -> Any:
+    return json.loads(bytes(encode_tool(tool).function.parameters))
+
+
+def test_a_tool_is_sent_with_a_flat_schema_and_its_words() -> None:
+    tool = Tool(name="f", description="It does.", parameters={"minProperties": 1, "properties": {"a": {"const": 1}}})
+    sent = encode_tool(tool)
+    assert (sent.type, sent.function.name, sent.function.description) == (
+        "function",
+        "f",
+        "It does. (minProperties: 1)",
+    )
+    assert parameters_of(tool) == {"type": "object", "properties": {"a": {"enum": [1]}}}
+
+
+def test_a_tool_without_parameters_takes_an_object() -> None:
+    assert parameters_of(Tool(name="f")) == {"type": "object", "properties": {}}
+
+
+def test_a_schema_that_comes_again_is_not_flattened_again() -> None:
+    first, again, other = (
+        encode_tool(Tool(name=name, parameters={"properties": {"remembered": {"const": value}}}))
+        for name, value in (("f", 1), ("g", 1), ("f", 2))
+    )
+    assert again.function.parameters is first.function.parameters
+    assert again.function.name == "g"
+    assert other.function.parameters != first.function.parameters
+
+
+def test_a_large_schema_is_not_remembered() -> None:
+    tool = Tool(name="f", parameters={"properties": {"a": {"enum": ["x" * LARGEST_REMEMBERED]}}})
+    first, again = encode_tool(tool), encode_tool(tool)
+    assert again == first
+    assert again.function.parameters is not first.function.parameters
+
+
+@pytest.mark.parametrize("value", ["1", "1.0", "true"])
+def test_values_that_are_equal_in_python_are_not_taken_for_each_other(value: str) -> None:
+    tool = Tool(name="f", parameters={"properties": {"almost": {"const": json.loads(value)}}})
+    assert f'"enum":[{value}]'.encode() in bytes(encode_tool(tool).function.parameters)
 
 
 # --- any JSON ---------------------------------------------------------------------------------------------------------

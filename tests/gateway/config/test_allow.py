@@ -72,6 +72,11 @@ def test_an_address_of_the_internet_is_public(address):
         ("fd00::/8", "any.example", "fd00::5", 80, True),
         ("64:ff9b::/96", "any.example", "64:ff9b::5db8:d822", 80, True),
         ("public", "public", "10.0.0.5", 80, False),
+        ("public", "any.example", "93.184.216.34", 80, True),
+        ("public", "any.example", "93.184.216.34", 443, True),
+        ("public", "any.example", "93.184.216.34", 8080, False),
+        ("public", "any.example", "2606:2800:220:1::1", 443, True),
+        ("public", "any.example", "2606:2800:220:1::1", 22, False),
         ("cdn.example", "cdn.example", "93.184.216.34", 443, True),
         ("cdn.example", "other.example", "93.184.216.34", 443, False),
     ],
@@ -90,6 +95,15 @@ def test_each_entry_counts():
         ("b.example", "10.0.1.9"),
     ]
     assert [allowed.permits(name, ip_address(address), 80) for name, address in places] == [True, True, True, False]
+
+
+@pytest.mark.parametrize("entry", ["cdn.example:8080", "93.184.216.34:8080", "93.184.0.0/16", "cdn.example"])
+def test_an_entry_opens_a_port_that_public_leaves_closed(entry):
+    address = ip_address("93.184.216.34")
+
+    assert not Allowed(["public"]).permits("cdn.example", address, 8080)
+    assert Allowed(["public", entry]).permits("cdn.example", address, 8080)
+    assert not Allowed(["public", entry]).permits("other.example", ip_address("1.1.1.1"), 8080)
 
 
 @pytest.mark.parametrize(

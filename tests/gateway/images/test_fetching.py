@@ -9,7 +9,7 @@ import gzip
 import httpx2
 import pytest
 
-from adapters.errors import InvalidRequest, OutOfDescriptors
+from adapters.errors import GatewayBusy, InvalidRequest, OutOfDescriptors
 from gateway.images import fetching as module
 from gateway.images.fetching import Fetcher
 from tests.gateway.hop.servers import Peer, unused
@@ -224,7 +224,7 @@ async def test_an_image_that_does_not_arrive_in_time_is_given_up(page):
 
 
 async def test_a_name_that_nobody_looks_up_in_time_is_given_up():
-    async def never(name: str, port: int) -> list[str]:
+    async def never(name: str) -> list[str]:
         await asyncio.sleep(60)
         raise AssertionError
 
@@ -267,6 +267,38 @@ async def test_no_more_than_so_many_are_fetched_at_once():
         assert web.connections == module.AT_ONCE
         gate.set()
         assert await asyncio.gather(*tasks) == [PNG] * len(tasks)
+
+
+async def test_a_turn_that_does_not_come_in_time_is_nobodys_fault(monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 0)
+    async with serving() as web, fetching("127.0.0.1", timeout=0.01) as fetcher:
+        for _ in range(2):
+            with pytest.raises(GatewayBusy) as caught:
+                await fetcher.fetch(web.url())
+
+    assert caught.value.message == "The gateway is busy with the images of other requests. Try again later."
+    assert (caught.value.retryable, caught.value.retry_after) == (True, 2.0)
+    assert web.connections == 0
+
+
+async def test_a_turn_that_nobody_waits_for_any_more_is_given_to_the_next(monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 1)
+    async with serving() as web, fetching("127.0.0.1") as fetcher:
+        web.pages["/slow"] = Peer.closed
+        tasks = [asyncio.create_task(fetcher.fetch(web.url("/slow"))) for _ in range(3)]
+        await eventually(lambda: web.requests)
+        for task in reversed(tasks):
+            task.cancel()
+        await asyncio.wait(tasks)
+
+        assert await fetcher.fetch(web.url()) == PNG
+    assert web.asked == ["/slow", "/cat.png"]
+
+
+async def test_a_malformed_url_waits_for_no_turn(monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 0)
+    async with fetching("127.0.0.1") as fetcher:
+        assert "no http(s) URL" in await refused(fetcher, "ftp://127.0.0.1/")
 
 
 async def test_a_process_without_descriptors_is_nobodys_fault(monkeypatch):

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import InvalidRequest, OutOfDescriptors
+from adapters.errors import GatewayBusy, InvalidRequest, OutOfDescriptors, Stopping
 from adapters.types import ChatRequest, Media, Message
 from gateway.config import ImageSettings, Settings
 from gateway.images import Images
-from gateway.images.images import MOST
+from gateway.images.images import AT_ONCE, MOST
 from tests.gateway.hop.servers import Peer
 from tests.gateway.images.web import PNG, ok, serving
 from tests.running import eventually
@@ -122,6 +122,82 @@ async def test_images_of_one_request_are_fetched_side_by_side():
     assert found.messages[0].media == (fetched(), fetched())
 
 
+async def test_no_request_has_more_than_so_many_fetches_at_once():
+    gate = asyncio.Event()
+
+    async def wait(peer: Peer) -> None:
+        await gate.wait()
+        await peer.send(ok(PNG))
+
+    async with serving() as web, fetching() as images:
+        urls = [f"/{number}" for number in range(MOST)]
+        web.pages.update(dict.fromkeys(urls, wait))
+        task = asyncio.create_task(images.fetch(chat(*[named(web.url(url)) for url in urls])))
+        await eventually(lambda: len(web.requests) >= AT_ONCE)
+        await images.fetch(chat(named(web.url())))
+        assert sorted(web.asked) == [*urls[:AT_ONCE], "/cat.png"]
+
+        gate.set()
+        assert (await task).messages[0].media == (fetched(),) * MOST
+
+
+async def test_an_image_is_fetched_while_others_wait_for_many_that_are_slow():
+    async with serving() as web, fetching() as images:
+        urls = [f"/{number}" for number in range(3 * MOST)]
+        web.pages.update(dict.fromkeys(urls, Peer.closed))
+        requests = [chat(*[named(web.url(url)) for url in urls[first::3]]) for first in range(3)]
+        tasks = [asyncio.create_task(images.fetch(request)) for request in requests]
+        await eventually(lambda: len(web.requests) >= 3 * AT_ONCE)
+
+        assert (await images.fetch(chat(named(web.url())))).messages[0].media == (fetched(),)
+        assert not any(task.done() for task in tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def test_choices_of_one_request_that_fetch_at_once_cause_one_fetch_of_each_image():
+    gate = asyncio.Event()
+
+    async def wait(peer: Peer) -> None:
+        await gate.wait()
+        await peer.send(ok(PNG))
+
+    async with serving() as web, fetching() as images:
+        urls = [f"/{number}" for number in range(MOST)]
+        web.pages.update(dict.fromkeys(urls, wait))
+        request = chat(*[named(web.url(url)) for url in urls])
+        tasks = [asyncio.create_task(images.fetch(request)) for _ in range(8)]
+        await eventually(lambda: len(web.requests) >= AT_ONCE)
+        assert web.connections == AT_ONCE
+
+        gate.set()
+        assert [found.messages[0].media for found in await asyncio.gather(*tasks)] == [(fetched(),) * MOST] * 8
+        assert (await images.fetch(request)).messages[0].media == (fetched(),) * MOST
+    assert (web.connections, sorted(web.asked)) == (MOST, sorted(urls))
+
+
+async def test_a_choice_that_leaves_takes_the_images_from_no_other():
+    gate = asyncio.Event()
+
+    async def wait(peer: Peer) -> None:
+        await gate.wait()
+        await peer.send(ok(PNG))
+
+    async with serving() as web, fetching() as images:
+        urls = [f"/{number}" for number in range(2 * AT_ONCE)]
+        web.pages.update(dict.fromkeys(urls, wait))
+        request = chat(*[named(web.url(url)) for url in urls])
+        leaver, *others = [asyncio.create_task(images.fetch(request)) for _ in range(8)]
+        await eventually(lambda: len(web.requests) >= AT_ONCE)
+        leaver.cancel()
+        await asyncio.wait([leaver])
+        gate.set()
+
+        assert [found.messages[0].media for found in await asyncio.gather(*others)] == [(fetched(),) * len(urls)] * 7
+    assert sorted(web.asked) == urls
+
+
 async def test_an_image_serves_for_later_requests():
     async with serving() as web, fetching() as images:
         for _ in range(3):
@@ -151,7 +227,7 @@ async def test_a_failure_keeps_for_the_log_what_happened():
         with pytest.raises(InvalidRequest) as caught:
             await images.fetch(chat(named("http://127.0.0.2:9/a.png")))
 
-    assert caught.value.detail == "127.0.0.2:9: 127.0.0.2 is not among images.allow"
+    assert caught.value.detail == "127.0.0.2:9: 127.0.0.2 at port 9 is not among images.allow"
     assert "127" not in caught.value.message
 
 
@@ -193,13 +269,28 @@ async def test_a_caller_who_leaves_ends_the_fetch():
         await eventually(lambda: not web.open)
 
 
-async def test_a_failure_of_the_gateway_stays_one(monkeypatch):
+async def test_who_waits_for_many_images_when_fetches_end_is_told_so_and_no_other_begins():
+    async with serving() as web:
+        async with fetching() as images:
+            urls = [f"/{number}" for number in range(MOST)]
+            web.pages.update(dict.fromkeys(urls, Peer.closed))
+            task = asyncio.create_task(images.fetch(chat(*[named(web.url(url)) for url in urls])))
+            await eventually(lambda: len(web.requests) == AT_ONCE)
+        with pytest.raises(Stopping):
+            await task
+        await eventually(lambda: not web.open)
+
+    assert web.connections == AT_ONCE
+
+
+@pytest.mark.parametrize("kind", [GatewayBusy, OutOfDescriptors])
+async def test_a_failure_of_the_gateway_stays_one(monkeypatch, kind):
     async def fail(*_: object) -> bytes:
-        raise OutOfDescriptors("full")
+        raise kind("full")
 
     monkeypatch.setattr("gateway.images.fetching.Fetcher.fetch", fail)
     async with fetching() as images:
-        with pytest.raises(OutOfDescriptors):
+        with pytest.raises(kind):
             await images.fetch(chat(named("http://127.0.0.1/")))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.errors import InvalidRequest
+from gateway.config import allow
 from gateway.images.fetching import Fetcher
 from tests.gateway.hop.servers import unused
 from tests.gateway.images.web import PNG, Names, fetching, redirect, serving
@@ -14,6 +15,12 @@ MALFORMED = (
     "The URL of the image, or one that it leads to, is no http(s) URL of a host without user and password. "
     "Send the image itself instead, as a data: URL with base64."
 )
+
+
+@pytest.fixture(autouse=True)
+def any_port(monkeypatch):
+    """Let `public` mean every port, so that the servers here are kept from reach by their addresses only."""
+    monkeypatch.setattr(allow, "PUBLIC_PORTS", range(1, 65536))
 
 
 async def refused(fetcher: Fetcher, url: str) -> tuple[str, str]:
@@ -175,8 +182,18 @@ async def test_the_connection_goes_to_the_address_that_was_checked():
         message, detail = await refused(fetcher, good.url(name="evil.example"))
 
     assert message == UNREACHABLE
-    assert detail == f"evil.example:{good.port}: 127.0.0.2 is not among images.allow"
+    assert detail == f"evil.example:{good.port}: 127.0.0.2 at port {good.port} is not among images.allow"
     assert good.connections == 1
+
+
+async def test_what_is_public_is_reached_at_the_ports_of_the_web_only(monkeypatch):
+    monkeypatch.undo()
+    names = Names(printer_example=["2a00:1450:4001::1"])
+    async with fetching("public", names=names) as fetcher:
+        message, detail = await refused(fetcher, "http://printer.example:631/")
+
+    assert message == UNREACHABLE
+    assert detail == "printer.example:631: 2a00:1450:4001::1 at port 631 is not among images.allow"
 
 
 async def test_a_name_is_looked_up_and_checked_again_for_each_redirect():
@@ -185,7 +202,7 @@ async def test_a_name_is_looked_up_and_checked_again_for_each_redirect():
         web.pages["/first"] = redirect("/cat.png")
         _, detail = await refused(fetcher, web.url("/first", name="evil.example"))
 
-    assert detail == f"evil.example:{web.port}: 127.0.0.2 is not among images.allow"
+    assert detail == f"evil.example:{web.port}: 127.0.0.2 at port {web.port} is not among images.allow"
     assert web.asked == ["/first"]
 
 
@@ -259,7 +276,7 @@ async def test_a_host_that_is_closed_missing_or_not_allowed_is_told_apart_in_the
 
     assert closed[0] == private[0] == missing[0] == UNREACHABLE
     assert "Connect" in closed[1] or "refused" in closed[1]
-    assert private[1] == f"private.test:{port}: 10.0.0.1 is not among images.allow"
+    assert private[1] == f"private.test:{port}: 10.0.0.1 at port {port} is not among images.allow"
     assert "Name or service not known" in missing[1]
 
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.errors import InvalidRequest
+from adapters.errors import InvalidRequest, Stopping
 from adapters.types import Media
 from gateway.config import ImageSettings
 from gateway.images.cache import LIFETIME, Cache
@@ -165,4 +165,8 @@ async def test_to_close_ends_every_fetch():
         ends = await asyncio.gather(*tasks, return_exceptions=True)
         await eventually(lambda: not web.open)
 
-    assert all(isinstance(end, asyncio.CancelledError) for end in ends)
+        with pytest.raises(Stopping):
+            await shared.get(web.url())
+
+    assert [type(end) for end in ends] == [Stopping] * 2
+    assert web.connections == 1

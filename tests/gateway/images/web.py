@@ -117,7 +117,7 @@ class Names:
         self.table = {name.replace("_", "."): answers for name, answers in table.items()}
         self.asked: list[str] = []
 
-    async def __call__(self, name: str, port: int) -> list[str]:
+    async def __call__(self, name: str) -> list[str]:
         self.asked.append(name)
         answers = self.table.get(name)
         if answers is None:
