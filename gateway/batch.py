@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from gateway.routing import rank
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from adapters.types import Event
     from gateway.exchange import Exchange
@@ -40,12 +42,12 @@ class Plan(Struct, frozen=True):
 
     Attributes:
         parts: Where the inputs of each part stand, in order.
-        width: How many parts are under way at once.
+        hosts: The labels of those that work on them, each on one part at a time; an empty one stands for the best host.
         digest: Which weights must answer all of them; empty for whichever the model's name stands for.
     """
 
     parts: tuple[slice, ...]
-    width: int = 1
+    hosts: tuple[str, ...] = ("",)
     digest: str = ""
 
 
@@ -64,12 +66,12 @@ def plan(inputs: Sequence[str], candidates: Sequence[Candidate], *, shared: bool
     count = len(inputs)
     digest = _weights(candidates)
     idle = [one for one in candidates if one.digest == digest and not one.in_flight] if digest and shared else []
-    warm = [one for one in idle if one.resident]
-    width = max(1, len(warm if count < MOST else idle))
-    parts = 1
+    able = [one for one in idle if one.resident or count >= MOST]
+    hosts = tuple(one.host for one in rank(able)) if len(able) > 1 else ("",)
+    parts, width = 1, len(hosts)
     if width > 1:
         parts = width * min(ROUNDS, count // (width * LEAST)) or max(1, count // LEAST)
-    return Plan(_cut(inputs, max(parts, -(-count // MOST))), width, digest)
+    return Plan(_cut(inputs, max(parts, -(-count // MOST))), hosts, digest)
 
 
 def _weights(candidates: Sequence[Candidate]) -> str:
@@ -92,30 +94,33 @@ def _cut(inputs: Sequence[str], parts: int) -> tuple[slice, ...]:
     return tuple(slice(begin, end) for begin, end in pairwise(sorted({0, *bounds, count})))
 
 
-async def ask_all(exchanges: Sequence[Exchange], width: int) -> list[list[Event]]:
+async def ask_all(split: Plan, ask: Callable[[int, str], Exchange]) -> list[list[Event]]:
     """Ask for all parts of a batch, and return the events of each, in the order of the parts.
 
     Each exchange lets go of its host when it is answered; all of them do when one fails or the task is cancelled.
 
     Args:
-        exchanges: One for each part; their answers come whole.
-        width: How many are under way at once.
+        split: The parts, and who works on them.
+        ask: Makes the exchange for the part at a place, which prefers the host with a label; its answer comes whole.
 
     Raises:
         GatewayError: A part failed for good.
     """
-    turns = asyncio.Semaphore(width)
+    answers: list[list[Event]] = [[] for _ in split.parts]
+    places = iter(range(len(split.parts)))
 
-    async def ask(exchange: Exchange) -> list[Event]:
-        async with turns:
+    async def work(host: str) -> None:
+        for place in places:
+            exchange = ask(place, host)
             try:
-                return await exchange.open()
+                answers[place] = await exchange.open()
             finally:
                 exchange.close()
 
     try:
         async with asyncio.TaskGroup() as group:
-            asking = [group.create_task(ask(exchange)) for exchange in exchanges]
+            for host in split.hosts:
+                group.create_task(work(host))
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from None
-    return [task.result() for task in asking]
+    return answers

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 from adapters.types import Failure, Finish
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from adapters.types import Event, Request
+
+AGAIN = 0.1
+"""Seconds between two looks for room, which also other callers make when they leave."""
 
 Placed = tuple[int, "list[Event]"]
 """Events with the place of the answer that they belong to."""
@@ -55,15 +59,17 @@ class Choices:
 
     Args:
         answers: The answers; none of them is open yet.
-        width: How many are made at once; the others wait for their turn.
+        room: Says for how many more there is room at the hosts; the others wait. One at least is always being made.
     """
 
-    def __init__(self, answers: Sequence[Answer], width: int) -> None:
+    def __init__(self, answers: Sequence[Answer], room: Callable[[], int]) -> None:
         self._answers = answers
-        self._turns = asyncio.Semaphore(width)
+        self._room = room
         # Bounded: a caller who reads slowly must not make us keep what the hosts say.
         self._ready: asyncio.Queue[Placed | Exception] = asyncio.Queue(2 * len(answers))
         self._tasks: list[asyncio.Task[None]] = []
+        self._busy = 0
+        self._ended = asyncio.Event()
         self._open = len(answers)
         self._failure: Exception | None = None
 
@@ -79,7 +85,7 @@ class Choices:
             GatewayError: An answer failed.
         """
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._run(place, answer)) for place, answer in enumerate(self._answers)]
+            self._tasks.append(asyncio.create_task(self._feed()))
         placed: list[Placed] = []
         while self._open and self._failure is None and (not placed or not self._ready.empty()):
             item = await self._ready.get()
@@ -96,7 +102,7 @@ class Choices:
 
     async def settle(self) -> None:
         """After the last event: let the hosts end their answers."""
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks)  # all have begun, for all have answered
 
     def close(self) -> None:
         """Let go of all hosts. Those that still work on an answer are stopped."""
@@ -105,15 +111,28 @@ class Choices:
         for answer in self._answers:
             answer.close()
 
+    async def _feed(self) -> None:
+        """Begin each answer when there is room for it."""
+        for place, answer in enumerate(self._answers):
+            while self._busy and self._room() < 1:
+                self._ended.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(AGAIN):
+                        await self._ended.wait()
+            self._busy += 1
+            self._tasks.append(asyncio.create_task(self._run(place, answer)))
+            await asyncio.sleep(0)  # it takes its slot before the next one looks for one
+
     async def _run(self, place: int, answer: Answer) -> None:
         try:
-            async with self._turns:
-                events = await answer.open()
-                while events:
-                    await self._ready.put((place, events))
-                    events = await answer.next()
-                await answer.settle()
+            events = await answer.open()
+            while events:
+                await self._ready.put((place, events))
+                events = await answer.next()
+            await answer.settle()
         except Exception as error:  # noqa: BLE001 - whoever reads raises it
             await self._ready.put(error)
         finally:
             answer.close()
+            self._busy -= 1
+            self._ended.set()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from adapters.errors import GatewayError, HostBusy, HostError, HostLacksModel, LacksCapability, NoHost
+from adapters.errors import HostBusy, HostError, HostLacksModel, LacksCapability
 from adapters.ollama.calls import decode_refusal, decoder, encode_request
 from adapters.ollama.profile import can_think, fit, lacking, must_know, needs_profile
 from adapters.types import Failure, Finish, TextRequest
+from gateway.absence import absent
 from gateway.routing import Candidate, rank
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Exchange:
                 events = await self._attempt(choice, len(candidates))
             except LacksCapability as error:  # other weights by this name, or another version, may have it
                 self._release()
-                lack = error
+                lack = error.with_traceback(None)
             except HostError as error:
                 self._release()
                 self._fleet.failed(choice, self._key, error)
@@ -122,7 +123,7 @@ class Exchange:
                     if not chances:
                         raise
                     chances -= 1
-                worst = _worse(worst, error)
+                worst = _worse(worst, error.with_traceback(None))  # or this frame would hold itself
             else:
                 self._committed = True
                 return events
@@ -130,7 +131,9 @@ class Exchange:
             candidates = self._candidates(tried)
         if worst is not None and not isinstance(worst, HostLacksModel):
             raise worst
-        raise self._nobody() if lack is None else lacking(lack, self._fleet.able(lack.capability))
+        if lack is not None:
+            raise lacking(lack, self._fleet.able(lack.capability))
+        raise absent(self._fleet, self._catalogue, self._key, self.request.model)
 
     async def next(self) -> list[Event]:
         """Return the next events; none when the answer has ended.
@@ -191,13 +194,13 @@ class Exchange:
 
     async def _attempt(self, choice: Candidate, of: int) -> list[Event]:
         account, request = self._account, self.request
-        host = self._fleet.enter(choice, self._key)
-        self._choice = choice
         profile = await self._profile(choice, request)
         if profile is not None:
-            request = fit(request, profile, host.view.version)
+            request = fit(request, profile, self._fleet.hosts[choice.host].view.version)
         if self._prepare is not None:
             request = await self._prepare(request)
+        host = self._fleet.enter(choice, self._key)
+        self._choice = choice
         account.begin_attempt()
         account.host, account.model = choice.host, choice.model
         account.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
@@ -274,25 +277,6 @@ class Exchange:
         choice, self._choice = self._choice, None
         if choice is not None:
             self._fleet.leave(choice, self._key)
-
-    def _nobody(self) -> GatewayError:
-        """Return why there is no host to ask."""
-        down = self._fleet.down(self._key)
-        if down:
-            many = (
-                f"{len(down)} hosts have it, and none of them is up"
-                if len(down) > 1
-                else "the host that has it is down"
-            )
-            return NoHost(f"The model {self.request.model!r} cannot be served now: {many}. Try again later.")
-        unseen = self._fleet.unseen()
-        if unseen:
-            many = f"{unseen} hosts are" if unseen > 1 else "one host is"
-            return NoHost(
-                f"No host that is up has the model {self.request.model!r}; {many} down, and may have it. "
-                "Try again later."
-            )
-        return self._catalogue.not_found(self.request.model, self._fleet.names())
 
 
 def _worse(one: HostError | None, other: HostError) -> HostError:

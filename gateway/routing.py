@@ -49,28 +49,32 @@ def _order(candidate: Candidate) -> tuple[bool, bool, float, int]:
 
 
 class Spread(Struct, frozen=True):
-    """How several calls that make one answer are spread over the hosts.
+    """Where several calls go that make one answer.
 
     Attributes:
-        digest: Which weights answer all of them; empty for whichever the model's name stands for.
-        host: The label of the host that comes first as long as it has a free slot; empty for none.
-        width: How many are under way at once.
+        digest: Which weights answer all of them, for one answer has one author; empty for any.
+        host: The label of the host that comes first as long as it has a free slot; empty for the best one.
     """
 
     digest: str = ""
     host: str = ""
-    width: int = 1
 
 
 def spread(candidates: Sequence[Candidate]) -> Spread:
-    """Return how several calls are spread: over the free slots of all hosts that have the model in memory.
-
-    The weights are those of the best host, for one answer has one author. What finds no free slot waits here and not at
-    a host, where its waiting would count as the host's. Where the model is not in memory only one host loads it.
-    """
+    """Return where several calls go: to the weights of the best host, and where they are in no memory, to it alone."""
     if not candidates:
         return Spread()
     best = rank(candidates)[0]
-    warm = [one for one in candidates if one.resident and one.digest == best.digest]
-    slots = sum(max(0, one.parallel - one.in_flight) for one in warm or [best])
-    return Spread(digest=best.digest, host="" if warm else best.host, width=max(1, slots))
+    warm = any(one.resident and one.digest == best.digest for one in candidates)
+    return Spread(digest=best.digest, host="" if warm else best.host)
+
+
+def room(candidates: Sequence[Candidate], over: Spread) -> int:
+    """Return how many more calls can be made at this moment: the free slots of the hosts with the model in memory.
+
+    What finds no free slot had better wait here than at a host, where its waiting would count as the host's. And no
+    host should load the model for a further answer while another one has it.
+    """
+    same = [one for one in candidates if one.digest == over.digest]
+    hosts = [one for one in same if one.resident] or [one for one in same if one.host == over.host]
+    return sum(max(0, one.parallel - one.in_flight) for one in hosts)

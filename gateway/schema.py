@@ -22,7 +22,7 @@ from jsonschema.validators import create
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-SECONDS = 0.05
+SECONDS = 0.02
 """How long a check takes at most. A schema can be short and its check endless."""
 
 LARGEST = 128 * 1024

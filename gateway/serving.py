@@ -304,7 +304,7 @@ class Server(uvicorn.Server):
         bytes(_KEPT // 2)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        log("stopping", running=len(self.server_state.tasks), grace_s=self._grace)
+        log("stopping", running=len(self.server_state.tasks), grace_s=self._grace, hint="a second signal ends them now")
         timer = self._loop.call_later(self._grace, self._gateway.end_all)
         await super().shutdown(sockets)
         timer.cancel()

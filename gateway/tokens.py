@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from binascii import a2b_base64
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
-from adapters.errors import InvalidRequest
+from adapters.errors import BodyTooLarge, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ class Detokenizer:
         self._table: Mapping[int, bytes] = {}
         self._reading = asyncio.Lock()
 
-    async def text(self, ids: Sequence[int], *, param: str) -> str:
+    async def text(self, ids: Sequence[int], *, param: str, most: int = sys.maxsize) -> str:
         """Return the text that token ids stand for; bytes that are no UTF-8 become U+FFFD.
 
         Clients cut long texts between tokens, which may be within a character.
@@ -58,17 +59,26 @@ class Detokenizer:
         Args:
             ids: Token ids.
             param: The field that they came in, for errors.
+            most: How many bytes they may stand for: a token may be 128 spaces.
 
         Raises:
+            BodyTooLarge: They stand for more.
             InvalidRequest: An id is none of a text, or there is no table.
         """
         if not self._table:
             async with self._reading:
                 self._table = self._table or await asyncio.to_thread(_read, param)
         try:
-            return b"".join(map(self._table.__getitem__, ids)).decode("utf-8", "replace")
+            parts = list(map(self._table.__getitem__, ids))
         except KeyError as error:
             raise _no_text(ids, error.args[0], param) from None
+        if sum(map(len, parts)) > most:
+            raise BodyTooLarge(
+                "The texts that the token ids stand for are together larger than a request may be here (`max_body`). "
+                "Send the inputs in several requests.",
+                param=param,
+            )
+        return b"".join(parts).decode("utf-8", "replace")
 
 
 def _read(param: str) -> Mapping[int, bytes]:

@@ -18,6 +18,9 @@ from adapters.types import ChatRequest, Delta, Event, Failure, Finish, Schema, T
 Check: TypeAlias = Callable[[Schema, object], str | None]
 """Says what about a value does not follow a schema: nothing when it does, None when that cannot be checked."""
 
+LONGEST = 8_000_000
+"""Characters of text that are kept of one answer, for it may have to be checked, or taken back."""
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -64,6 +67,7 @@ class Emulation:
         self.spent = Usage()
         self._timings: dict[str, Any] = {}
         self._text: list[str] = []
+        self._length = 0
         self._held: list[Delta] = []
         self._calls: list[ToolCall] = []
         self._wrong_calls: list[ToolCall] = []
@@ -74,6 +78,9 @@ class Emulation:
         for event in events:
             if isinstance(event, Delta):
                 self._take(event, out)
+                if self._length > LONGEST:
+                    text = f"The model has written {LONGEST} characters without an end. Set `max_tokens`."
+                    return [*out, Failure(HostBroken(text))]
             if isinstance(event, Finish):
                 self._end(event, out)
             if isinstance(event, Failure):
@@ -103,6 +110,7 @@ class Emulation:
             out.append(Delta(thinking=delta.thinking))
         if delta.text or (delta.logprobs and not delta.thinking):
             self._text.append(delta.text)
+            self._length += len(delta.text)
             if self._turn == "first":  # what a model says that is forced to call is the call
                 self._held.append(Delta(text=delta.text, logprobs=delta.logprobs))
         calls = self._admit(delta.tool_calls)

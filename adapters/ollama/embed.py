@@ -149,15 +149,19 @@ class VectorsDecoder:
         if len(vectors) != self._inputs:
             return _unreadable(f"{len(vectors)} vectors for {self._inputs} inputs")
         wanted = self._dimensions
+        if wanted is None and len(vectors) == 1:
+            return None
+        length, *others = {bytes(vector).count(b",") + 1 for vector in vectors}
+        if others:
+            return _unreadable("its vectors are not of one length")
         if wanted is None:
             return None
-        lengths = [bytes(vector).count(b",") + 1 for vector in vectors]
-        if min(lengths) < wanted:
+        if length < wanted:
             return InvalidRequest(
-                f"The model's vectors have {min(lengths)} dimensions, and `dimensions` is {wanted}. Ask for fewer.",
+                f"The model's vectors have {length} dimensions, and `dimensions` is {wanted}. Ask for fewer.",
                 param="dimensions",
             )
-        if max(lengths) > wanted:
+        if length > wanted:
             return HostBroken("The host's Ollama is older than 0.11.11 and does not cut vectors to `dimensions`.")
         return None
 

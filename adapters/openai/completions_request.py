@@ -63,7 +63,7 @@ def decode_request(body: bytes, *, most: int) -> Completion:
     fields = decode_object(body)
     refuse_bias(fields)
     model = fields.required_text("model")
-    prompts = _decode_prompts(fields)
+    prompts = _decode_prompts(fields, most)
     ignored = Ignored()
     stream, include_usage = decode_streaming(fields, ignored)
     n, best_of = _decode_counts(fields, len(prompts), most, stream=stream)
@@ -128,7 +128,7 @@ def _decode_generate(fields: Fields, model: str, prompt: str, ignored: Ignored) 
     )
 
 
-def _decode_prompts(fields: Fields) -> tuple[str, ...]:
+def _decode_prompts(fields: Fields, most: int) -> tuple[str, ...]:
     """Return the prompts, none of them empty: to a host an empty one means that the model is only to be loaded."""
     prompt = fields.get("prompt")
     if prompt is None:
@@ -140,6 +140,13 @@ def _decode_prompts(fields: Fields) -> tuple[str, ...]:
     if not prompt:
         message = "Invalid 'prompt': empty array. Expected an array with minimum length 1."
         raise InvalidRequest(message, param="prompt", code="empty_array")
+    if len(prompt) > most:
+        _checked(prompt[0], "prompt[0]")  # token ids are as many: what is wrong with them is not their number
+        message = (
+            f"Invalid 'prompt': array too long. Expected an array with maximum length {most}, but got an array with "
+            f"length {len(prompt)} instead. Send the prompts in several requests."
+        )
+        raise InvalidRequest(message, param="prompt", code="array_above_max_length")
     return tuple(_checked(text, f"prompt[{place}]") for place, text in enumerate(prompt))
 
 

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from adapters.accounting import add
 from adapters.errors import HostBroken, InvalidRequest
 from adapters.openai.extensions import TEXT, decode_extensions
-from adapters.openai.fields import Fields, Ignored, decode_object, missing, not_among, wrong_type
+from adapters.openai.fields import Fields, Ignored, check_tokens, decode_object, is_all, missing, not_among, wrong_type
 from adapters.openai.usage import ollama_object
 from adapters.options import SAMPLING
 from adapters.types import EmbedRequest, Event, Failure, Finish, Usage, Vectors
@@ -25,6 +25,9 @@ READ = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 
 MOST_INPUTS = 2048
 """How many inputs OpenAI takes in one request."""
+
+MOST_TOKENS = 1_000_000
+"""How many tokens a request may have altogether. OpenAI takes 300,000."""
 
 FORMATS = ("float", "base64")
 
@@ -104,61 +107,47 @@ def _decode_input(request: Fields) -> tuple[tuple[str, ...], tuple[Tokens, ...]]
         case []:
             message = "Invalid 'input': empty array. Expected an array with minimum length 1."
             raise InvalidRequest(message, param="input", code="empty_array")
-        case list() as items if _are(items, int):
-            return (), (_decode_tokens(items, "input"),)
+        case [int(), *_] as items:
+            _check_count(len(items), MOST_TOKENS, "tokens")
+            if is_all(items, int):
+                return (), (_decode_tokens(items, "input"),)
+            raise _odd_one_out(items)
         case list() as items:
-            _check_count(items)
-            if _are(items, str):
+            _check_count(len(items), MOST_INPUTS, "inputs")
+            if is_all(items, str):
                 return tuple(items), ()
-            if _are(items, list):
+            if is_all(items, list):
+                _check_count(sum(map(len, items)), MOST_TOKENS, "tokens")
                 return (), tuple(_decode_tokens(ids, f"input[{place}]") for place, ids in enumerate(items))
             raise _odd_one_out(items)
         case other:
             raise wrong_type("input", "a string or an array", other)
 
 
-def _are(items: list[Any], kind: type) -> bool:
-    # Booleans are integers to `isinstance`.
-    return set(map(type, items)) == {kind}
-
-
-def _check_count(items: list[Any]) -> None:
-    if len(items) > MOST_INPUTS:
+def _check_count(count: int, most: int, what: str) -> None:
+    if count > most:
         message = (
-            f"Invalid 'input': array too long. Expected an array with maximum length {MOST_INPUTS}, but got an array "
-            f"with length {len(items)} instead. Send the inputs in several requests."
+            f"Invalid 'input': array too long. Expected at most {most} {what} altogether, but got {count} instead. "
+            "Send the inputs in several requests."
         )
         raise InvalidRequest(message, param="input", code="array_above_max_length")
 
 
 def _odd_one_out(items: list[Any]) -> InvalidRequest:
     """Return the failure for an array that is neither all texts nor all tokens: what is not like its first item."""
-    kind = type(items[0]) if type(items[0]) in _EXPECTED else str
+    kind = type(items[0])
+    if kind not in _EXPECTED:
+        return wrong_type("input[0]", "a string or an integer", items[0])
     place, odd = next((place, item) for place, item in enumerate(items) if type(item) is not kind)
     return wrong_type(f"input[{place}]", _EXPECTED[kind], odd)
 
 
 _EXPECTED: dict[type, str] = {str: "a string", int: "an integer", list: "an array of integers"}
 
-_MOST_TOKEN = 2**31 - 1
-"""Larger than the last token of every encoding."""
-
 
 def _decode_tokens(items: list[Any], path: str) -> Tokens:
-    if items and not (_are(items, int) and min(items) >= 0 and max(items) <= _MOST_TOKEN):
-        raise _no_token(items, path)
+    check_tokens(items, path)
     return Tokens(path, tuple(items))
-
-
-def _no_token(items: list[Any], path: str) -> InvalidRequest:
-    """Return the failure for the first item that is no token."""
-    place, odd = next(
-        (place, item) for place, item in enumerate(items) if type(item) is not int or not 0 <= item <= _MOST_TOKEN
-    )
-    if type(odd) is not int:
-        return wrong_type(f"{path}[{place}]", "an integer", odd)
-    message = f"Invalid '{path}[{place}]': a token is not below 0 or above {_MOST_TOKEN}."
-    return InvalidRequest(message, param=f"{path}[{place}]")
 
 
 def _note_options_for_text(request: Fields, ignored: Ignored) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from adapters.openai.fields import Fields, Ignored, check_depth, not_supported, shown, wrong_type
+from adapters.openai.fields import Fields, Ignored, check_depth, check_tokens, not_supported, shown, wrong_type
 from adapters.openai.media import read_image_text
 from adapters.openai.response_format import decode_format
 from adapters.openai.thinking import decode_think
@@ -54,9 +54,7 @@ def _context(value: Any, path: str) -> Raw:
     """Return the tokens of an earlier exchange, as an answer gave them."""
     if not isinstance(value, list):
         raise wrong_type(path, "an array of integers", value)
-    for place, token in enumerate(value):
-        if not isinstance(token, int) or isinstance(token, bool):
-            raise wrong_type(f"{path}[{place}]", "an integer", token)
+    check_tokens(value, path)
     return Raw(msgspec.json.encode(value))
 
 

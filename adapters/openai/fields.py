@@ -22,6 +22,15 @@ MAX_DEPTH = 100
 MOST_CONTAINERS = 100_000
 """How many objects and arrays a request may have. Each takes some 100 bytes and a microsecond, even an empty one."""
 
+MOST_COMMAS = 3_000_000
+"""How many commas a request may have: every further item of an array costs one, and 80 bytes and 0.05 µs or more.
+
+Those within texts count too: to tell them apart would take as long as to decode the body.
+"""
+
+MOST_TOKEN = 2**31 - 1
+"""Larger than the last token of every encoding; hosts keep a token in 32 bits."""
+
 _CONTAINER = re.compile(rb"\{(?=\s*[\"}])|\[(?=\s*[\"\[\]{\dtfn-])")
 """How an object or an array begins. Little within a text looks like that: a quote there has a backslash before it."""
 
@@ -208,11 +217,12 @@ def decode_object(body: bytes) -> Fields:
 
     Raises:
         InvalidRequest: It is not JSON, not UTF-8, nested too deeply, not an object, or has more parts than
-            `MOST_CONTAINERS`.
+            `MOST_CONTAINERS` and `MOST_COMMAS`.
     """
-    if _has_too_many_parts(body):
-        found = f"more than {MOST_CONTAINERS:,} JSON objects and arrays"
-        raise InvalidRequest(f"The request body has {found}. Send less in one request.")
+    if _has_too_many_containers(body):
+        raise _too_many(f"{MOST_CONTAINERS:,} JSON objects and arrays")
+    if len(body) > MOST_COMMAS and body.count(b",") > MOST_COMMAS:
+        raise _too_many(f"{MOST_COMMAS:,} commas")
     try:
         value = _decode(body)
     except msgspec.DecodeError as error:
@@ -275,7 +285,33 @@ def check_depth(value: object, path: str) -> None:
     raise InvalidRequest(f"Invalid '{path}': nested deeper than {MAX_DEPTH} levels.", param=path)
 
 
-def _has_too_many_parts(body: bytes) -> bool:
+def is_all(items: list[Any], kind: type) -> bool:
+    """Whether there are items and all are of exactly this type; to `isinstance` booleans are integers too."""
+    return set(map(type, items)) == {kind}
+
+
+def check_tokens(items: list[Any], path: str) -> None:
+    """Check that all items are tokens.
+
+    Raises:
+        InvalidRequest: One is no integer, or not within 0 and `MOST_TOKEN`.
+    """
+    if not items or (is_all(items, int) and min(items) >= 0 and max(items) <= MOST_TOKEN):
+        return
+    place, odd = next(
+        (place, item) for place, item in enumerate(items) if type(item) is not int or not 0 <= item <= MOST_TOKEN
+    )
+    path = f"{path}[{place}]"
+    if type(odd) is not int:
+        raise wrong_type(path, "an integer", odd)
+    raise InvalidRequest(f"Invalid '{path}': a token is not below 0 or above {MOST_TOKEN}.", param=path)
+
+
+def _too_many(parts: str) -> InvalidRequest:
+    return InvalidRequest(f"The request body has more than {parts}. Send less in one request.")
+
+
+def _has_too_many_containers(body: bytes) -> bool:
     """Whether decoding a body would take too long. The event loop waits for it, and so does every other caller."""
     if len(body) <= MOST_CONTAINERS or body.count(b"{") + body.count(b"[") <= MOST_CONTAINERS:
         return False

@@ -7,7 +7,7 @@ exactly as Ollama's own application does it for the same models.
 from __future__ import annotations
 
 from adapters.errors import InvalidRequest
-from adapters.openai.data_urls import Data, read_data_url
+from adapters.openai.data_urls import SEND_BASE64, Data, read_data_url
 from adapters.openai.fields import Fields, Ignored, missing, not_supported, shown
 from adapters.openai.media import is_image, is_sound
 from adapters.types import Media
@@ -112,7 +112,8 @@ def _read_content(file: Fields) -> Data:
         raise not_supported(path, message)
     content = read_data_url(url.strip())
     if content is None:
-        raise InvalidRequest(f"Invalid '{path}': it is neither a data: URL with base64 nor base64.", param=path)
+        message = f"Invalid '{path}': it is neither a data: URL with base64 nor base64. {SEND_BASE64}"
+        raise InvalidRequest(message, param=path)
     return content
 
 

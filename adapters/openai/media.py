@@ -8,7 +8,7 @@ bytes read here.
 from __future__ import annotations
 
 from adapters.errors import InvalidRequest
-from adapters.openai.data_urls import encode_base64, read_base64, read_data_url
+from adapters.openai.data_urls import SEND_BASE64, encode_base64, read_base64, read_data_url
 from adapters.openai.fields import Fields, Ignored, missing, not_among, wrong_type
 from adapters.types import Media
 
@@ -90,7 +90,7 @@ def decode_audio(part: Fields) -> Media:
     path = audio.at("data")
     read = read_base64(audio.required_string("data").strip())
     if read is None:
-        raise InvalidRequest(f"Invalid '{path}': it is not base64.", param=path)
+        raise InvalidRequest(f"Invalid '{path}': it is not base64. {SEND_BASE64}", param=path)
     text, data = read
     if not is_sound(data):
         raise InvalidRequest(f"Invalid '{path}': expected the bytes of a WAV or MP3 file.", param=path)
@@ -120,7 +120,7 @@ def _read_url(url: str, path: str) -> tuple[str, bytes]:
         raise InvalidRequest(message, param=path, code="invalid_image_url")
     read = read_data_url(url)
     if read is None:
-        message = "Invalid image: its data is not base64."
+        message = f"Invalid image: its data is not base64. {SEND_BASE64}"
         raise InvalidRequest(message, param=path, code="invalid_base64_image")
     return read.text, read.data
 

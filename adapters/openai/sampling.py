@@ -49,7 +49,7 @@ def decode_sampling(request: Fields) -> dict[str, Any]:
     if not request.has_none(_INTEGERS):
         tokens = request.integer("max_completion_tokens", least=1, most=2**63 - 1)
         older = request.integer("max_tokens", least=1, most=2**63 - 1)
-        seed = request.integer("seed")
+        seed = request.integer("seed", least=-(2**63), most=2**64 - 1)
         if tokens is not None or older is not None:
             options["num_predict"] = older if tokens is None else tokens
         if seed is not None:
@@ -97,5 +97,5 @@ def move_seed(request: TextRequestT, place: int) -> TextRequestT:
 
 
 def _wrap_seed(seed: int) -> int:
-    """Return a seed of any size as one of 64 bits, which is what hosts take."""
+    """Return a seed as hosts take it, a signed integer of 64 bits: one that is too large for it begins from below."""
     return (seed + 2**63) % 2**64 - 2**63

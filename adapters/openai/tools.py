@@ -104,14 +104,13 @@ def _decode_choice(request: Fields, tools: tuple[Tool, ...]) -> tuple[Choice, tu
 def _decode_selection(choice: Fields, tools: tuple[Tool, ...]) -> tuple[Choice, tuple[Tool, ...]]:
     match choice.required_string("type"):
         case "function":
-            # The Responses API, and callers who mix the two up, write the name beside the type.
-            place = choice if choice.get("function") is None else choice.required_object("function")
-            return "named", (_find(place, tools),)
+            return "named", (_find(_named(choice), _by_name(tools)),)
         case "allowed_tools":
             place = choice if choice.get("allowed_tools") is None else choice.required_object("allowed_tools")
             if place.get("tools") is None:
                 raise missing(place.at("tools"))
-            names = {_find(_named(tool), tools).name for tool in place.objects("tools")}
+            known = _by_name(tools)
+            names = {_find(_named(tool), known).name for tool in place.objects("tools")}
             left = tuple(tool for tool in tools if tool.name in names)
             match place.string("mode"):
                 case None | "auto":
@@ -134,22 +133,29 @@ def _decode_function_call(request: Fields, tools: tuple[Tool, ...]) -> tuple[Cho
         case str() as word:
             raise not_among("function_call", word, ("auto", "none"))
         case dict() as values:
-            return "named", (_find(Fields(values, "function_call"), tools, "functions"),)
+            return "named", (_find(Fields(values, "function_call"), _by_name(tools), "functions"),)
         case other:
             raise wrong_type("function_call", "a string or an object", other)
 
 
-def _named(tool: Fields) -> Fields:
-    return tool if tool.get("function") is None else tool.required_object("function")
+def _named(choice: Fields) -> Fields:
+    """Return where a function's name stands: in an object, or beside the type, as in the Responses API."""
+    if choice.get("function") is None and choice.get("name") is not None:
+        return choice
+    return choice.required_object("function")
 
 
-def _find(place: Fields, tools: tuple[Tool, ...], where: str = "tools") -> Tool:
+def _by_name(tools: tuple[Tool, ...]) -> dict[str, Tool]:
+    """Return the tools by their names; of two with one name the first."""
+    return {tool.name: tool for tool in reversed(tools)}
+
+
+def _find(place: Fields, tools: dict[str, Tool], where: str = "tools") -> Tool:
     name = place.required_text("name")
-    for tool in tools:
-        if tool.name == name:
-            return tool
-    message = f"Invalid value: '{shown(name)}' is not the name of one of the '{where}'."
-    raise InvalidRequest(message, param=place.at("name"))
+    if name not in tools:
+        message = f"Invalid value: '{shown(name)}' is not the name of one of the '{where}'."
+        raise InvalidRequest(message, param=place.at("name"))
+    return tools[name]
 
 
 def _require(tools: tuple[Tool, ...]) -> tuple[Choice, tuple[Tool, ...]]:

@@ -71,12 +71,23 @@ class Answering:
             await self._refuse(send, record, told(error, record))
         finally:
             record.close()
+            if record.error is not None:
+                _forget_frames(record.error)
 
     async def _refuse(self, send: Send, record: Record, error: GatewayError) -> None:
         record.error = error
         if record.status:
             raise error
         await reply(send, record, error.status, encode_error(error), [JSON, *error_headers(error)])
+
+
+def _forget_frames(error: GatewayError) -> None:
+    """Let go of what was at work when an error was raised.
+
+    Its frames hold the request's body, and where one of them holds the error in turn, only the collector of cycles
+    would free them, which seldom looks.
+    """
+    error.__traceback__ = error.__context__ = error.__cause__ = None
 
 
 def _exact(routes: Iterable[BaseRoute]) -> dict[tuple[str, str], ASGIApp]:
@@ -139,5 +150,6 @@ def _meant(scope: Scope, record: Record, refusal: HTTPException) -> GatewayError
             detail=f"origin {origin}",
         )
     allow = tuple(sorted((refusal.headers or {})["Allow"].split(", ")))
-    message = f"{record.method} is not served at {record.path}; {' and '.join(allow)} is."
+    served = f"{' and '.join(allow)} {'is' if len(allow) == 1 else 'are'}"
+    message = f"{record.method} is not served at {record.path}; {served}."
     return MethodNotAllowed(message, allow=allow)

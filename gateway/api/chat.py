@@ -88,7 +88,7 @@ class ChatCompletions(Endpoint):
             record,
             [self._answer(one, part, spread) for one, part in zip(split_choices(request), parts, strict=True)],
             parts,
-            width=spread.width,
+            room=lambda: routing.room(self._fleet.candidates(key), spread),
             total=accounting.choices,
             streamed=streamed if request.stream else None,
             whole=lambda digest: AnswerEncoder(_head(request, record, digest), request.n),

@@ -77,7 +77,7 @@ class Completions(Endpoint):
                 for one, part in zip(requests, parts, strict=True)
             ],
             parts,
-            width=spread.width,
+            room=lambda: routing.room(self._fleet.candidates(key), spread),
             total=lambda usages: total_usage(usages, completion),
             streamed=streamed if request.stream else None,
             whole=lambda digest: AnswerEncoder(_head(completion, record, digest), completion),

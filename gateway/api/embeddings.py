@@ -61,8 +61,12 @@ class Embeddings(Endpoint):
         return batch.plan(request.inputs, self._fleet.candidates(key), shared=key not in self._shared)
 
     async def _with_texts(self, asked: EmbeddingsRequest) -> EmbedRequest:
-        text = self._detokenizer.text
-        return replace(asked.request, inputs=tuple([await text(each.ids, param=each.param) for each in asked.tokens]))
+        texts, room = [], self._settings.max_body
+        for each in asked.tokens:
+            text = await self._detokenizer.text(each.ids, param=each.param, most=room)
+            texts.append(text)
+            room -= len(text.encode())
+        return replace(asked.request, inputs=tuple(texts))
 
     async def _give_at_once(
         self, giving: Giving, request: EmbedRequest, encoder: AnswerEncoder, record: Record, plan: Plan
@@ -75,24 +79,24 @@ class Embeddings(Endpoint):
         self, giving: Giving, request: EmbedRequest, encoder: AnswerEncoder, record: Record, plan: Plan
     ) -> None:
         accounts = [record.part(place) for place in range(len(plan.parts))]
-        exchanges = [
-            Exchange(
-                self._fleet,
-                self._catalogue,
-                replace(request, inputs=request.inputs[part]),
-                account,
-                wanted=plan.digest,
+        exchanges: list[Exchange] = []
+
+        def ask(place: int, host: str) -> Exchange:
+            part = replace(request, inputs=request.inputs[plan.parts[place]])
+            exchanges.append(
+                Exchange(self._fleet, self._catalogue, part, accounts[place], wanted=plan.digest, prefer=host)
             )
-            for part, account in zip(plan.parts, accounts, strict=True)
-        ]
-        shared = {self._catalogue.key(request.model)} if plan.width > 1 else set()
+            return exchanges[-1]
+
+        shared = {self._catalogue.key(request.model)} if len(plan.hosts) > 1 else set()
         self._shared |= shared
         try:
-            answers = await batch.ask_all(exchanges, plan.width)
+            answers = await batch.ask_all(plan, ask)
         finally:
             self._shared -= shared
             record.gather(accounts, partial(reduce, add))
         for events in answers:
             encoder.feed(events)
             await asyncio.sleep(0)  # a large part takes milliseconds; other callers have their turn in between
-        await giving.whole(encoder.encode(), exchanges[0].request.ignored)
+        ignored = dict.fromkeys(field for exchange in exchanges for field in exchange.request.ignored)
+        await giving.whole(encoder.encode(), tuple(ignored))

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from adapters.errors import Forbidden
 from adapters.ollama.names import canonical
 from adapters.openai.models import ListedModel, encode_model, encode_models
+from gateway.absence import absent
 from gateway.api.answering import JSON, reply
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Model:
         record.asked = asked = scope["path_params"]["model"]
         model = listed(self._fleet, self._catalogue).get(canonical(asked))
         if model is None:
-            raise self._catalogue.not_found(asked, self._fleet.names())
+            raise absent(self._fleet, self._catalogue, self._catalogue.key(asked), asked)
         await reply(send, record, 200, encode_model(model), [JSON])
 
 

@@ -31,7 +31,7 @@ async def give_several(
     answers: Sequence[Answer],
     parts: Sequence[Account],
     *,
-    width: int,
+    room: Callable[[], int],
     total: Callable[[Sequence[Usage]], Usage],
     streamed: Callable[[str], Encoder[list[Placed]]] | None,
     whole: Callable[[str], Whole],
@@ -43,12 +43,12 @@ async def give_several(
         record: The request's; it takes over what the parts' accounts say.
         answers: The answers, none of them open yet.
         parts: The account of each.
-        width: How many are made at once.
+        room: Says for how many more answers there is room at the hosts.
         total: What they took together, from what each took.
         streamed: Makes the encoder of a stream, from the digest of what answers; None when the caller wants the whole.
         whole: Makes the encoder of the whole, from the same.
     """
-    giving.source = choices = Choices(answers, width)
+    giving.source = choices = Choices(answers, room)
     try:
         placed = await choices.next()
         record.gather(parts, total)

@@ -106,8 +106,8 @@ class ImageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     Attributes:
         fetch: Whether the gateway fetches them.
-        allow: From where: `public` for the ports 80 and 443 of every public address, a host by its name, an address or a
-            network, public or not; see `gateway.config.allow`.
+        allow: From where: `public` for the ports 80 and 443 of every public address, a host by its name, an address or
+            a network, public or not; see `gateway.config.allow`.
         max_bytes: Largest image, in bytes.
         timeout: Seconds for an image to arrive, redirects included.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import openai
@@ -160,6 +161,51 @@ async def test_the_models_of_a_host_that_is_down_are_not_told_of() -> None:
         listed = [model.id async for model in caller.client.models.list()]
 
     assert listed == ["tiny-chat:latest"]
+
+
+@pytest.mark.parametrize("name", ["tiny-chat", "TINY-CHAT:latest", "gpt-4o"])
+@pytest.mark.parametrize(
+    ("count", "reason"), [(1, "the host that has it is down"), (3, "3 hosts have it, and none of them is up")]
+)
+async def test_a_model_of_hosts_that_are_down_is_told_of_as_a_chat_tells(count: int, reason: str, name: str) -> None:
+    aliases = {"tiny-chat": ModelSettings(aliases=("gpt-4o",))}
+    async with AsyncExitStack() as stack:
+        down = [await stack.enter_async_context(Simulator(models=[tiny_chat])) for _ in range(count)]
+        up = await stack.enter_async_context(Simulator(models=[tiny_plain]))
+        gateway = await stack.enter_async_context(running(*down, up, models=aliases))
+        for host in down:
+            await host.kill()
+        await gateway.seen()
+        found = await gateway.client.get(f"/v1/models/{name}")
+        head = await gateway.client.head(f"/v1/models/{name}")
+        chat = await gateway.chat(model=name)
+
+    assert (found.status_code, found.json()["error"]["code"]) == (503, "no_host_available")
+    assert reason in found.json()["error"]["message"]
+    assert found.json() == chat.json()
+    assert found.headers["retry-after"] == head.headers["retry-after"] == "5"
+    assert (head.status_code, head.content) == (503, b"")
+
+
+async def test_a_host_that_was_never_up_may_have_the_model() -> None:
+    async with Simulator(models=[tiny_plain]) as up:
+        async with Simulator() as gone:
+            url = gone.url
+        async with running(up, url) as gateway:
+            found = await gateway.client.get("/v1/models/tiny-chat")
+            there = await gateway.client.get("/v1/models/tiny-plain")
+
+    assert (found.status_code, found.json()["error"]["code"]) == (503, "no_host_available")
+    assert "one host is down, and may have it" in found.json()["error"]["message"]
+    assert there.status_code == 200
+
+
+async def test_a_model_that_no_host_has_is_not_found() -> None:
+    async with Simulator(models=[tiny_chat]) as host, running(host) as gateway:
+        found = await gateway.client.get("/v1/models/tiny-chart")
+
+    assert (found.status_code, found.json()["error"]["code"]) == (404, "model_not_found")
+    assert "Did you mean tiny-chat?" in found.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/demo", "/v1/models/DEMO:latest"])

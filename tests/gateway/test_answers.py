@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from msgspec.structs import replace
 
+from adapters.types import ChatRequest
 from gateway.config import ModelSettings
 from gateway.simulator import Simulator, demo
-from tests.running import chats, events, running, text
+from gateway.simulator.faults import out_of_memory
+from tests.running import chats, events, eventually, running, text
 
 SAID = "This is the demo model of ollama-gateway: a simulation, not a language model. You said: hi"
 
@@ -168,3 +171,26 @@ async def test_metadata_comes_back(host):
         answer = await gateway.chat(metadata={"run": "7"})
 
     assert answer.json()["metadata"] == {"run": "7"}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("fault", ["unknown model", "a host that fails", "a field"])
+async def test_what_was_refused_is_not_kept(fault, stream):
+    """An error's frames hold the request; without a look at cycles, which comes seldom, it must be gone all the same."""
+    async with Simulator() as host, running(host) as gateway:
+        await gateway.chat()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                if fault == "a host that fails":
+                    host.script(replace(out_of_memory(), path="/api/chat"))
+                fields = {"temperature": 9} if fault == "a field" else {}
+                model = "nobody" if fault == "unknown model" else "demo"
+                answer = await gateway.chat("x" * 1000, model=model, stream=stream, **fields)
+                assert answer.status_code >= 400
+            await eventually(lambda: gateway.in_flight() == 0)
+            await asyncio.sleep(0.05)
+            assert [one for one in gc.get_objects() if isinstance(one, ChatRequest)] == []
+        finally:
+            gc.enable()

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.batch import LEAST, MOST, ROUNDS, plan
 from gateway.routing import Candidate
+
+ANY = ("",)
+"""One worker, on whichever host is best."""
 
 
 def hosts(count: int, **fields) -> list[Candidate]:
@@ -48,7 +52,7 @@ def test_a_batch_has_as_many_parts_as_are_worth_a_call(count, width, expected):
 def test_each_host_works_on_one_part_at_a_time():
     split = plan(["hello"] * 100, hosts(3))
 
-    assert (split.width, split.digest) == (3, "d")
+    assert (split.hosts, split.digest) == (("h0", "h1", "h2"), "d")
 
 
 @pytest.mark.parametrize(
@@ -58,31 +62,49 @@ def test_each_host_works_on_one_part_at_a_time():
 )
 def test_a_host_that_is_of_no_help_takes_no_part(other):
     best, further = hosts(2)
-    assert plan(["hello"] * 100, [best, further]).width == 2
+    assert plan(["hello"] * 100, [best, further]).hosts == ("h0", "h1")
 
     split = plan(["hello"] * 100, [best, *hosts(1, host="h1", turn=1, **other)])
 
-    assert (split.width, len(split.parts), split.digest) == (1, 1, "d")
+    assert (split.hosts, len(split.parts), split.digest) == (ANY, 1, "d")
 
 
 def test_a_large_batch_is_worth_a_load():
     cold = hosts(3, resident=False)
 
-    assert plan(["hello"] * (MOST - 1), cold).width == 1
-    assert plan(["hello"] * MOST, cold).width == 3
+    assert plan(["hello"] * (MOST - 1), cold).hosts == ANY
+    assert plan(["hello"] * MOST, cold).hosts == ("h0", "h1", "h2")
+
+
+def test_hosts_take_their_parts_in_the_order_of_routing():
+    cold, late, early = [
+        *hosts(1, host="cold", resident=False),
+        *hosts(1, host="late", turn=2),
+        *hosts(1, host="early", turn=1),
+    ]
+
+    assert plan(["hello"] * MOST, [cold, late, early]).hosts == ("early", "late", "cold")
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_how_many_calls_a_host_answers_at_once_changes_nothing(parallel):
+    warm, *cold = hosts(3, parallel=parallel)
+    candidates = [warm, *(replace(one, resident=False) for one in cold)]
+
+    assert plan(["hello"] * 2048, candidates).hosts == ("h0", "h1", "h2")
 
 
 def test_a_host_that_tells_no_digest_works_alone():
     split = plan(["hello"] * 100, hosts(3, digest=""))
 
-    assert (split.width, len(split.parts)) == (1, 1)
+    assert (split.hosts, len(split.parts)) == (ANY, 1)
 
 
 @pytest.mark.parametrize("candidates", [[], hosts(3, in_flight=1)], ids=["none", "all at work"])
 def test_without_an_idle_host_one_call_asks_for_all(candidates):
     split = plan(["hello"] * 100, candidates)
 
-    assert (split.width, len(split.parts)) == (1, 1)
+    assert (split.hosts, len(split.parts)) == (ANY, 1)
 
 
 @pytest.mark.parametrize(
@@ -117,4 +139,4 @@ def test_the_parts_are_the_batch_in_order(texts, count, resident):
 
     assert [text for part in split.parts for text in texts[part]] == texts
     assert all(0 < part.stop - part.start <= 2 * MOST + 1 for part in split.parts)
-    assert len(split.parts) <= max(ROUNDS * split.width, -(-len(texts) // MOST))
+    assert len(split.parts) <= max(ROUNDS * len(split.hosts), -(-len(texts) // MOST))

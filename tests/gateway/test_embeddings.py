@@ -59,10 +59,10 @@ async def host():
 
 
 @asynccontextmanager
-async def serving(*models: SimulatedModel, cold: int = 0, **settings):
+async def serving(*models: SimulatedModel, cold: int = 0, parallel: int = 1, **settings):
     """Yield a gateway and its hosts, one for each model; all but the last few have theirs in memory."""
     async with AsyncExitStack() as stack:
-        hosts = [await stack.enter_async_context(Simulator(models=[model], parallel=1)) for model in models]
+        hosts = [await stack.enter_async_context(Simulator(models=[model], parallel=parallel)) for model in models]
         for host in hosts[: len(hosts) - cold]:
             await native(host, ["load"])
         gateway = await stack.enter_async_context(running(*hosts, **settings))
@@ -251,6 +251,20 @@ async def test_a_host_that_would_have_to_load_takes_part_in_large_batches_only()
         assert embeds(second)
 
 
+@pytest.mark.parametrize("parallel", [1, 4])
+async def test_free_slots_of_the_host_that_has_it_loaded_keep_no_part_from_the_others(parallel):
+    async with serving(EMBEDDER, EMBEDDER, EMBEDDER, cold=2, parallel=parallel) as (gateway, *hosts):
+        for each in hosts:
+            each.first_token_seconds = 0.2
+        texts = [f"text {number}" for number in range(2048)]
+        answer = await ask(gateway, texts)
+
+        assert all(embeds(each) for each in hosts)
+        assert sorted(text for each in hosts for part in embeds(each) for text in part) == sorted(texts)
+        assert given(answer) == await native(hosts[0], texts)
+        assert gateway.in_flight() == 0
+
+
 async def test_a_fast_host_does_more():
     async with serving(EMBEDDER, EMBEDDER) as (gateway, fast, slow):
         slow.first_token_seconds = 0.5
@@ -259,8 +273,9 @@ async def test_a_fast_host_does_more():
         assert (len(embeds(fast)), len(embeds(slow))) == (7, 1)
 
 
-async def test_each_host_gets_one_part_at_a_time():
-    async with serving(EMBEDDER, EMBEDDER) as (gateway, first, second):
+@pytest.mark.parametrize("parallel", [1, 4])
+async def test_each_host_gets_one_part_at_a_time(parallel):
+    async with serving(EMBEDDER, EMBEDDER, parallel=parallel) as (gateway, first, second):
         first.first_token_seconds = second.first_token_seconds = 0.05
         most = 0
 

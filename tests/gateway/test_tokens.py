@@ -10,7 +10,7 @@ import pytest
 import tiktoken
 from hypothesis import given, strategies
 
-from adapters.errors import InvalidRequest
+from adapters.errors import BodyTooLarge, InvalidRequest
 from gateway import tokens
 from gateway.tokens import FILE, Detokenizer
 from tests.interop.installed import TIKTOKEN
@@ -95,6 +95,19 @@ async def test_an_id_that_is_no_token_of_text_is_named(detokenizer, ids, param, 
     assert caught.value.message.endswith(" Leave it out, or send text.")
     assert caught.value.param == param
     assert caught.value.code == "invalid_value"
+
+
+async def test_a_few_ids_that_stand_for_very_much_are_refused(detokenizer):
+    spaces = [58040] * 10
+
+    assert await detokenizer.text(spaces, param="input", most=1280) == " " * 1280
+    with pytest.raises(BodyTooLarge) as caught:
+        await detokenizer.text(spaces, param="input[3]", most=1279)
+    assert caught.value.message == (
+        "The texts that the token ids stand for are together larger than a request may be here (`max_body`). "
+        "Send the inputs in several requests."
+    )
+    assert caught.value.param == "input[3]"
 
 
 def _missing(folder, monkeypatch):

@@ -96,3 +96,15 @@ def failing(request: ChatRequest, error: GatewayError) -> list[Event]:
 
 def test_the_first_call_fails_as_it_does_without_demands() -> None:
     assert play(FORCED, [Failure(TOO_LONG)]).events == [(ContextLengthExceeded, "Too long.")]
+
+
+@pytest.mark.parametrize("request_", [FORCED, chat(**FORM), chat(**FORM, stream=True)])
+def test_a_model_that_writes_without_end_is_stopped(request_: ChatRequest) -> None:
+    emulation = Emulation(request_, check=check, call_id=str)
+    piece = Delta(text="x" * 1_000_000)
+
+    for _ in range(8):
+        assert not any(isinstance(event, Failure) for event in emulation.feed([piece]))
+    events = emulation.feed([piece, piece, finish()])
+    assert isinstance(events[-1], Failure)
+    assert isinstance(events[-1].error, HostBroken)

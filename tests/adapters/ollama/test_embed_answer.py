@@ -123,7 +123,7 @@ def test_more_dimensions_than_the_model_has_are_refused(version: str) -> None:
 def test_a_host_that_does_not_cut_vectors_is_not_believed() -> None:
     message = "The host's Ollama is older than 0.11.11 and does not cut vectors to `dimensions`."
 
-    assert decoded(body([[1, 2], [1, 2, 3]]), inputs=2, dimensions=2) == [(HostBroken, None, message, "")]
+    assert decoded(body([[1, 2, 3], [1, 2, 3]]), inputs=2, dimensions=2) == [(HostBroken, None, message, "")]
 
 
 # --- what no host should answer ---------------------------------------------------------------------------------------
@@ -146,6 +146,14 @@ def test_an_error_of_another_kind_is_one_too(error: Any) -> None:
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_another_number_of_vectors_than_inputs_is_wrong(count: int) -> None:
     assert decoded(body([[1]] * count), inputs=2) == broken(f"{count} vectors for 2 inputs")
+
+
+@pytest.mark.parametrize("dimensions", [None, 1, 2, 3])
+@pytest.mark.parametrize("vectors", [[[1, 2], [3]], [[1], [2, 3]]])
+def test_vectors_of_unequal_length_are_the_hosts_fault(vectors: list[list[int]], dimensions: int | None) -> None:
+    found = decoded(body(vectors), inputs=2, dimensions=dimensions)
+
+    assert found == broken("its vectors are not of one length")
 
 
 @pytest.mark.parametrize("said", [b"{}", b'{"embeddings":null}', b'{"model":"m","prompt_eval_count":3}'])

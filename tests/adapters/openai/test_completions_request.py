@@ -81,6 +81,7 @@ def test_a_field_of_openai(fields: dict[str, Any], expected: dict[str, Any]) -> 
         ({"raw": True}, {"raw": True}),
         ({"raw": False}, {"raw": False}),
         ({"context": [1, 2]}, {"context": Raw(b"[1,2]"), "raw": False}),
+        ({"context": [0, 2**31 - 1]}, {"context": Raw(b"[0,2147483647]"), "raw": False}),
         ({"context": []}, {"context": Raw(b"[]"), "raw": False}),
         ({"system": "Be brief."}, {"system": "Be brief.", "raw": False}),
         ({"template": "{{ .Prompt }}"}, {"template": "{{ .Prompt }}", "raw": False}),
@@ -255,6 +256,11 @@ def test_every_field_of_the_sdk_can_be_given() -> None:
         ({"context": "x"}, "context", "invalid_type"),
         ({"context": [1, "x"]}, "context[1]", "invalid_type"),
         ({"context": [True]}, "context[0]", "invalid_type"),
+        ({"context": [1, -1]}, "context[1]", "invalid_value"),
+        ({"context": [1, 2**31]}, "context[1]", "invalid_value"),
+        ({"ollama": {"context": [2**80]}}, "ollama.context[0]", "invalid_value"),
+        ({"prompt": ["a", *[5] * 8]}, "prompt", "array_above_max_length"),
+        ({"prompt": [1] * 9}, "prompt", "unsupported_value"),
         ({"images": PIXEL}, "images", "invalid_type"),
         ({"images": [5]}, "images[0]", "invalid_type"),
         ({"images": ["https://x.org/a.png"]}, "images[0]", "invalid_image_url"),
@@ -278,6 +284,11 @@ def test_a_refusal_names_the_field(fields: dict[str, Any], param: str, code: str
             {"prompt": ["a"] * 3, "n": 3},
             "3 prompts with 3 answers each are 9 answers; at most 8 are given to one request. "
             "Send the prompts in several requests.",
+        ),
+        (
+            {"prompt": ["a"] * 9},
+            "Invalid 'prompt': array too long. Expected an array with maximum length 8, but got an array with length 9 "
+            "instead. Send the prompts in several requests.",
         ),
         (
             {"raw": True, "system": "x"},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openai.types import embedding_create_params
 
 from adapters.errors import InvalidRequest
-from adapters.openai.embeddings import MOST_INPUTS, READ, EmbeddingsRequest, Tokens, decode_request
+from adapters.openai.embeddings import MOST_INPUTS, MOST_TOKENS, READ, EmbeddingsRequest, Tokens, decode_request
 from adapters.options import KNOWN, LOAD, RETIRED, SAMPLING
 from adapters.types import EmbedRequest
 
@@ -89,6 +89,8 @@ def test_tokens(said: Any, tokens: tuple[Tokens, ...]) -> None:
         ({"input": {"text": "hello"}}, "input", "invalid_type"),
         ({"input": ["x"] * (MOST_INPUTS + 1)}, "input", "array_above_max_length"),
         ({"input": [[1]] * (MOST_INPUTS + 1)}, "input", "array_above_max_length"),
+        ({"input": [1] * (MOST_TOKENS + 1)}, "input", "array_above_max_length"),
+        ({"input": [[1] * MOST_TOKENS, [1]]}, "input", "array_above_max_length"),
         ({"input": ["hello", 1]}, "input[1]", "invalid_type"),
         ({"input": ["hello", None]}, "input[1]", "invalid_type"),
         ({"input": [1, "hello"]}, "input[1]", "invalid_type"),
@@ -128,7 +130,15 @@ def test_what_cannot_be_read_is_refused_where_it_stands(fields: dict[str, Any], 
         (["a", 1], "Invalid type for 'input[1]': expected a string, but got an integer instead."),
         ([1, "a"], "Invalid type for 'input[1]': expected an integer, but got a string instead."),
         ([[1], "a"], "Invalid type for 'input[1]': expected an array of integers, but got a string instead."),
-        ([None], "Invalid type for 'input[0]': expected a string, but got null instead."),
+        ([None], "Invalid type for 'input[0]': expected a string or an integer, but got null instead."),
+        ([1.0], "Invalid type for 'input[0]': expected a string or an integer, but got a decimal instead."),
+        ([True], "Invalid type for 'input[0]': expected a string or an integer, but got a boolean instead."),
+        ([True, 1], "Invalid type for 'input[0]': expected a string or an integer, but got a boolean instead."),
+        (
+            [[1] * 600_000, [1] * 400_001],
+            "Invalid 'input': array too long. Expected at most 1000000 tokens altogether, but got 1000001 instead. "
+            "Send the inputs in several requests.",
+        ),
     ],
 )
 def test_what_is_expected_is_what_the_first_item_is(said: Any, message: str) -> None:
@@ -218,3 +228,9 @@ def test_whatever_the_fields_they_are_decoded_or_refused(fields: dict[str, Any])
     except InvalidRequest:
         return
     assert bool(decoded.request.inputs) != bool(decoded.tokens)
+
+
+def test_as_many_tokens_as_may_be() -> None:
+    decoded = decode(input=[[1] * (MOST_TOKENS // 2)] * 2)
+
+    assert sum(len(each.ids) for each in decoded.tokens) == MOST_TOKENS

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from adapters.openai.fields import Fields, Ignored
+from adapters.openai.tools import decode_tools
 from adapters.types import Message, Tool
 from tests.adapters.openai.requests import HELLO, decode, refusal
 
@@ -203,7 +205,7 @@ def test_tools_that_cannot_be_read(fields: dict[str, Any], param: str, code: str
         ({}, "tool_choice.type", "missing_required_parameter"),
         ({"type": 1}, "tool_choice.type", "invalid_type"),
         ({"type": "custom", "custom": {"name": "sun"}}, "tool_choice.type", "invalid_value"),
-        ({"type": "function"}, "tool_choice.name", "missing_required_parameter"),
+        ({"type": "function"}, "tool_choice.function", "missing_required_parameter"),
         ({"type": "function", "function": "sun"}, "tool_choice.function", "invalid_type"),
         ({"type": "function", "function": {}}, "tool_choice.function.name", "missing_required_parameter"),
         (named(""), "tool_choice.function.name", "empty_string"),
@@ -216,7 +218,7 @@ def test_tools_that_cannot_be_read(fields: dict[str, Any], param: str, code: str
         (allowed(mode="auto", tools=["sun"]), "tool_choice.allowed_tools.tools[0]", "invalid_type"),
         (
             allowed(mode="auto", tools=[{"type": "function"}]),
-            "tool_choice.allowed_tools.tools[0].name",
+            "tool_choice.allowed_tools.tools[0].function",
             "missing_required_parameter",
         ),
         (
@@ -322,3 +324,22 @@ def test_the_two_ways_to_speak_of_tools_exclude_each_other(fields: dict[str, Any
 )
 def test_a_refusal_says_what_is_wrong(fields: dict[str, Any], message: str) -> None:
     assert refusal(**fields)[2] == message
+
+
+def test_many_allowed_tools_are_found_without_comparing_each_with_each() -> None:
+    compared = []
+
+    class Name(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(other)
+            return str.__eq__(self, other)
+
+    names = [f"tool {number}" for number in range(300)]
+    choice = allowed(tools=[named(Name(name)) for name in reversed(names)])
+    fields = Fields({"tools": [named(Name(name)) for name in names], "tool_choice": choice})
+
+    assert [tool.name for tool in decode_tools(fields, Ignored()).tools] == names
+    assert len(compared) <= 4 * len(names)
