@@ -149,7 +149,7 @@ class VectorsDecoder:
         if len(vectors) != self._inputs:
             return _unreadable(f"{len(vectors)} vectors for {self._inputs} inputs")
         wanted = self._dimensions
-        if wanted is None and len(vectors) == 1:
+        if wanted is None and len(vectors) < 2:
             return None
         length, *others = {bytes(vector).count(b",") + 1 for vector in vectors}
         if others:

@@ -163,6 +163,17 @@ async def test_an_address_or_method_that_is_not_served(host, method, path, statu
         assert json.loads(body)["error"]["code"] == code
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "served"),
+    [("DELETE", CHAT, "POST is"), ("DELETE", "/v1/models", "GET and HEAD are")],
+)
+async def test_a_refused_method_is_told_those_that_are_served(host, method, path, served):
+    async with running(host) as gateway:
+        answer = await gateway.client.request(method, path)
+
+    assert answer.json()["error"]["message"] == f"{method} is not served at {path}; {served}."
+
+
 RAW = [
     ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00", 400),
     ("another version", b"GET / HTTP/9.9\r\n\r\n", 400),

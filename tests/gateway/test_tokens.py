@@ -13,7 +13,9 @@ from hypothesis import given, strategies
 from adapters.errors import BodyTooLarge, InvalidRequest
 from gateway import tokens
 from gateway.tokens import FILE, Detokenizer
+from gateway.simulator import Simulator, demo
 from tests.interop.installed import TIKTOKEN
+from tests.running import running
 
 NO_TABLE = (
     "'input[1]' is a list of token ids, and this gateway has no table to turn them back into text. Send text instead: "
@@ -108,6 +110,20 @@ async def test_a_few_ids_that_stand_for_very_much_are_refused(detokenizer):
         "Send the inputs in several requests."
     )
     assert caught.value.param == "input[3]"
+
+
+async def test_the_texts_of_all_ids_together_are_no_longer_than_a_body_may_be():
+    spaces = [58040] * 8
+    async with Simulator(models=[demo]) as host, running(host, max_body=2048) as gateway:
+        answers = [
+            await gateway.client.post("/v1/embeddings", json={"model": demo.name, "input": [spaces] * count})
+            for count in (2, 3)
+        ]
+
+    assert answers[0].status_code != 413
+    assert answers[1].status_code == 413
+    assert answers[1].json()["error"]["code"] == "request_too_large"
+    assert answers[1].json()["error"]["param"] == "input[2]"
 
 
 def _missing(folder, monkeypatch):

@@ -151,6 +151,7 @@ def test_what_no_model_reads_is_refused_by_its_type(fields: dict[str, Any], name
         ({"file_data": " HTTPS://example.com/a.pdf"}, "file_data", "unsupported_value", "not fetched from the web"),
         ({"file_data": "data:text/plain;base64,???"}, "file_data", "invalid_value", "base64"),
         ({"file_data": "file:///etc/passwd"}, "file_data", "invalid_value", "base64"),
+        ({"file_data": "data:text/plain," + "%41" * 10_001}, "file_data", "invalid_value", "without percent signs"),
         ({"file_data": url(b"caf\xe9", "text/plain")}, "file_data", "invalid_value", "not UTF-8 (byte 3)"),
         ({"file_data": bare("café".encode("utf-16"))}, "file_data", "invalid_value", "not UTF-8 (byte 0)"),
         ({"filename": "a.txt", "file_data": bare(b"caf\xe9")}, "file_data", "invalid_value", "not UTF-8 (byte 3)"),

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from adapters.errors import InvalidRequest
+from adapters.openai.data_urls import MOST_ESCAPES, read_data_url
 from adapters.openai.media import read_image
 from adapters.types import Media
 from tests.adapters.openai.requests import decode_message, refusal
@@ -137,6 +138,28 @@ def test_what_is_no_image_is_refused_in_openais_codes(url: str, code: str) -> No
     param, found, message = refusal(messages=[image(url)])
     assert (param, found) == ("messages[0].content[0].image_url.url", code)
     assert message.endswith(".")
+
+
+@pytest.mark.parametrize("head", ["data:image/png;base64,", "data:image/png,", ""])
+def test_an_image_of_very_many_percent_signs_is_refused(head: str) -> None:
+    few, many = (head + PNG + "%41" * count for count in (MOST_ESCAPES, MOST_ESCAPES + 1))
+
+    assert refusal(messages=[image(many)]) == (
+        "messages[0].content[0].image_url.url",
+        "invalid_base64_image",
+        "Invalid image: its data is not base64. Send it as base64, without percent signs.",
+    )
+    assert read_data_url(few.replace(PNG, PNG.rstrip("="))) is not None
+
+
+def test_a_sound_of_very_many_percent_signs_is_refused() -> None:
+    path = "messages[0].content[0].input_audio.data"
+
+    assert refusal(messages=[audio(data=WAV + "%41" * (MOST_ESCAPES + 1))]) == (
+        path,
+        "invalid_value",
+        f"Invalid '{path}': it is not base64. Send it as base64, without percent signs.",
+    )
 
 
 @pytest.mark.parametrize(
