@@ -12,8 +12,8 @@ from hypothesis import given, strategies
 
 from adapters.errors import BodyTooLarge, InvalidRequest
 from gateway import tokens
-from gateway.tokens import FILE, Detokenizer
 from gateway.simulator import Simulator, demo
+from gateway.tokens import FILE, Detokenizer
 from tests.interop.installed import TIKTOKEN
 from tests.running import running
 
