@@ -149,8 +149,8 @@ class VectorsDecoder:
         if len(vectors) != self._inputs:
             return _unreadable(f"{len(vectors)} vectors for {self._inputs} inputs")
         wanted = self._dimensions
-        # To count takes longer than all else that is done to an answer. No model has vectors of two lengths, so without a
-        # wish for one it is only done where the first and the last are written at very different length.
+        # To count takes longer than all else that is done to an answer. No model has vectors of two lengths, so without
+        # a wish for one it is only done where the first and the last are written at very different length.
         if wanted is None and (len(vectors) < 2 or 0.8 < _written(vectors[0]) / _written(vectors[-1]) < 1.25):
             return None
         lengths = {bytes(vector).count(b",") + 1 for vector in vectors}
