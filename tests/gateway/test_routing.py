@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing import Candidate, rank
+from gateway.routing import Candidate, Spread, rank, room, spread
 
 
 def candidate(host: str, **fields) -> Candidate:
@@ -84,3 +84,43 @@ def test_no_full_host_comes_before_one_with_a_free_slot(some):
     full = [choice.in_flight >= choice.parallel for choice in rank(some)]
 
     assert full == sorted(full)
+
+
+def several(*hosts: tuple[str, str, bool, int, int]) -> list[Candidate]:
+    return [
+        Candidate(host=host, model="m", digest=digest, resident=resident, in_flight=busy, parallel=slots, turn=turn)
+        for turn, (host, digest, resident, busy, slots) in enumerate(hosts)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("candidates", "over", "free"),
+    [
+        (several(), Spread(), 0),
+        (several(("a", "x", True, 0, 4)), Spread("x"), 4),
+        (several(("a", "x", True, 1, 4), ("b", "x", True, 0, 2)), Spread("x"), 5),
+        (several(("a", "x", True, 0, 1), ("b", "x", False, 0, 8)), Spread("x"), 1),
+        (several(("a", "x", True, 0, 1), ("b", "y", True, 0, 8)), Spread("x"), 1),
+        (several(("a", "x", False, 0, 2), ("b", "x", False, 0, 8)), Spread("x", "a"), 2),
+        (several(("a", "x", True, 3, 2), ("b", "x", False, 0, 8)), Spread("x"), 0),
+        (several(("a", "", True, 0, 2), ("b", "", True, 1, 2)), Spread(), 3),
+    ],
+    ids=[
+        "no host", "one host", "two with the model in memory", "not where it must be loaded", "other weights",
+        "where it is in no memory on one host", "more at work than slots", "hosts that tell no digest",
+    ],
+)  # fmt: skip
+def test_several_calls_go_to_the_weights_of_the_best_host_and_its_free_slots(candidates, over, free):
+    assert spread(candidates) == over
+    assert room(candidates, over) == free
+
+
+def test_there_is_less_room_with_each_call_that_is_made():
+    over = spread(several(("a", "x", False, 0, 2), ("b", "x", False, 0, 2)))
+
+    assert [room(several(("a", "x", False, busy, 2), ("b", "x", False, 0, 2)), over) for busy in range(4)] == [
+        2,
+        1,
+        0,
+        0,
+    ]
