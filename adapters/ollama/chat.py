@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct
 
 from adapters.ollama.answer import LINE_LIMIT, AnswerDecoder, CalledTool, Frame
 from adapters.ollama.inventory import Version
-from adapters.ollama.sending import encode_call, encode_options, encode_think
+from adapters.ollama.sending import SentText, encode_call, encode_options, encode_think
 from adapters.ollama.tools import WireTool, encode_tool
-from adapters.types import Call, ChatRequest, Delta, Event, KeepAlive, Message, Profile, Schema, Think, ToolCall
+from adapters.types import Call, ChatRequest, Delta, Event, Message, Profile, ToolCall
 
 # --- the request ------------------------------------------------------------------------------------------------------
 
@@ -38,20 +38,9 @@ class _SentMessage(Struct, frozen=True, omit_defaults=True):
     tool_call_id: str = ""
 
 
-class _SentChat(Struct, frozen=True, omit_defaults=True):
-    model: str
+class _SentChat(SentText, frozen=True, omit_defaults=True, kw_only=True):
     messages: list[_SentMessage]
-    stream: bool
     tools: tuple[WireTool, ...] = ()
-    format: str | Schema | None = None
-    think: Think | None = None
-    options: dict[str, Any] = {}
-    keep_alive: KeepAlive | None = None
-    truncate: bool | None = None
-    shift: bool | None = None
-    logprobs: bool = False
-    top_logprobs: int | None = None
-    render_only: bool = field(default=False, name="_debug_render_only")
 
 
 def encode_request(

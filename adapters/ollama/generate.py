@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Raw, UnsetType
 
 from adapters.ollama.answer import LINE_LIMIT, AnswerDecoder, CalledTool, Frame
 from adapters.ollama.inventory import Version
-from adapters.ollama.sending import encode_call, encode_options, encode_think
+from adapters.ollama.sending import SentText, encode_call, encode_options, encode_think
 from adapters.ollama.thoughts import SaidTokens, ThoughtSplitter
-from adapters.types import Call, Delta, Event, GenerateRequest, KeepAlive, Profile, Schema, Think, TokenLogprob
+from adapters.types import Call, Delta, Event, GenerateRequest, Profile, TokenLogprob
 
 NAMES = {
     "messages": "images",
@@ -24,25 +24,14 @@ NAMES = {
 # --- the request ------------------------------------------------------------------------------------------------------
 
 
-class _SentGenerate(Struct, frozen=True, omit_defaults=True):
-    model: str
+class _SentGenerate(SentText, frozen=True, omit_defaults=True, kw_only=True):
     prompt: str
-    stream: bool
     suffix: str = ""
     raw: bool = False
     template: str | None = None
     system: str | None = None
     context: Raw | None = None
     images: tuple[str, ...] = ()
-    format: str | Schema | None = None
-    think: Think | None = None
-    options: dict[str, Any] = {}
-    keep_alive: KeepAlive | None = None
-    truncate: bool | None = None
-    shift: bool | None = None
-    logprobs: bool = False
-    top_logprobs: int | None = None
-    render_only: bool = field(default=False, name="_debug_render_only")
 
 
 def encode_request(

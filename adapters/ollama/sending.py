@@ -5,17 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from adapters.errors import InvalidRequest
 from adapters.ollama.inventory import Version
 from adapters.options import RETIRED
-from adapters.types import Call, Profile, TextRequest, Think
+from adapters.types import Call, KeepAlive, Profile, Schema, TextRequest, Think
 
 _HEADERS = ((b"content-type", b"application/json"),)
 
 _THINKS_TO_THE_MAX = Version(0, 22)
 """The first release that knows the level `max` (wire.md 0)."""
+
+
+class SentText(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What calls for text send alike, by Ollama's names."""
+
+    model: str
+    stream: bool
+    format: str | Schema | None = None
+    think: Think | None = None
+    options: dict[str, Any] = {}
+    keep_alive: KeepAlive | None = None
+    truncate: bool | None = None
+    shift: bool | None = None
+    logprobs: bool = False
+    top_logprobs: int | None = None
+    render_only: bool = field(default=False, name="_debug_render_only")
 
 
 def encode_call(target: str, body: Struct, *, format_param: str) -> Call:

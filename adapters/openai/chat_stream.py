@@ -16,6 +16,7 @@ from adapters.errors import GatewayError
 from adapters.framing import DONE, sse
 from adapters.openai.chat_answer import Head, arguments, extras, finish_reason, logprobs, logprobs_object, shared
 from adapters.openai.errors import encode_error
+from adapters.openai.stream import EventStream
 from adapters.openai.usage import usage_object
 from adapters.types import Delta, Event, Failure, Finish, TokenLogprob, ToolCall, Usage
 
@@ -25,7 +26,7 @@ _ROLE_WITH_TEXT = b'{"role":"assistant","content":"","refusal":null}'
 _ROLE_WITHOUT_TEXT = b'{"role":"assistant","content":null,"refusal":null}'
 
 
-class StreamEncoder:
+class StreamEncoder(EventStream):
     """Encodes events as the server-sent events of one streamed answer.
 
     The role chunk comes with the first piece of the answer. After a `Finish` or a failure nothing follows.
@@ -42,10 +43,11 @@ class StreamEncoder:
     """
 
     __slots__ = (
-        "_after_text", "_alone", "_close", "_delta", "_head", "_include_usage", "_open", "_started", "_text", "ended",
+        "_after_text", "_alone", "_close", "_delta", "_head", "_include_usage", "_open", "_started", "_text",
     )  # fmt: skip
 
     def __init__(self, head: Head, *, include_usage: bool, index: int = 0, alone: bool = True) -> None:
+        super().__init__()
         self._head = head
         self._include_usage = include_usage
         self._alone = alone
@@ -55,7 +57,6 @@ class StreamEncoder:
         self._text = self._open + self._delta + b'{"content":'
         self._after_text = b'},"logprobs":null,"finish_reason":null}' + self._close
         self._started = False
-        self.ended = False
 
     def begin(self) -> bytes:
         """Return the role chunk of an answer that has not said anything yet; nothing when it has."""
@@ -81,13 +82,6 @@ class StreamEncoder:
             elif isinstance(event, Failure):
                 chunks.append(self.fail(event.error))
         return b"".join(chunks)
-
-    def fail(self, error: GatewayError) -> bytes:
-        """Return the event that tells of a failure and ends the stream; nothing when it has ended already."""
-        if self.ended:
-            return b""
-        self.ended = True
-        return sse(encode_error(error))
 
     def end(self, usage: Usage, found: dict[str, Any] | None = None) -> bytes:
         """Return the end of a stream after all its choices have ended.

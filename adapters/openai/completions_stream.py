@@ -10,18 +10,17 @@ from typing import Any
 
 import msgspec
 
-from adapters.errors import GatewayError
-from adapters.framing import DONE, sse
+from adapters.framing import DONE
 from adapters.openai.completions_answer import Head, TokenPlaces, shared, total_usage
 from adapters.openai.completions_request import Completion
-from adapters.openai.errors import encode_error
+from adapters.openai.stream import EventStream
 from adapters.openai.usage import ollama_object, usage_object
 from adapters.types import Delta, Event, Failure, Finish, Usage
 
 _encode = msgspec.json.Encoder().encode
 
 
-class StreamEncoder:
+class StreamEncoder(EventStream):
     """Encodes events as the server-sent events of one choice.
 
     After a `Finish` or a failure nothing follows. One per request; not thread-safe.
@@ -36,9 +35,10 @@ class StreamEncoder:
         ended: Whether the last event was a `Finish` or a failure.
     """
 
-    __slots__ = ("_after_text", "_alone", "_close", "_echo", "_include_usage", "_open", "_places", "_text", "ended")
+    __slots__ = ("_after_text", "_alone", "_close", "_echo", "_include_usage", "_open", "_places", "_text")
 
     def __init__(self, head: Head, completion: Completion, *, index: int = 0, alone: bool = True) -> None:
+        super().__init__()
         self._alone = alone
         self._include_usage = completion.include_usage
         self._open = b"data: " + _encode(shared(head))[:-1] + b',"choices":['
@@ -47,7 +47,6 @@ class StreamEncoder:
         self._after_text = b',"logprobs":null,"finish_reason":null}' + self._close
         self._echo = completion.prompts[index // completion.n] if completion.echo else ""
         self._places = None if completion.logprobs is None else TokenPlaces()
-        self.ended = False
 
     def encode(self, events: Sequence[Event]) -> bytes:
         """Return the bytes for these events, possibly none."""
@@ -69,13 +68,6 @@ class StreamEncoder:
                 assert isinstance(event, Finish)  # no text is answered with vectors
                 self._add_end(chunks, event)
         return b"".join(chunks)
-
-    def fail(self, error: GatewayError) -> bytes:
-        """Return the event that tells of a failure and ends the stream; nothing when it has ended already."""
-        if self.ended:
-            return b""
-        self.ended = True
-        return sse(encode_error(error))
 
     def end(self, usage: Usage, account: dict[str, Any] | None = None) -> bytes:
         """Return the end of a stream after all its choices have ended.
@@ -115,7 +107,7 @@ class StreamEncoder:
             chunks += (b"}]", told, b"}\n\n", DONE)
 
 
-class ChoicesStreamEncoder:
+class ChoicesStreamEncoder(EventStream):
     """Encodes the events of several choices as the server-sent events of one streamed answer.
 
     Each choice has its own pieces and finish chunk, which also carries its `ollama`; usage and the end mark follow when
@@ -125,14 +117,14 @@ class ChoicesStreamEncoder:
         ended: Whether all have ended, or one has failed.
     """
 
-    __slots__ = ("_choices", "_completion", "_usages", "ended")
+    __slots__ = ("_choices", "_completion", "_usages")
 
     def __init__(self, head: Head, completion: Completion) -> None:
+        super().__init__()
         self._completion = completion
         count = len(completion.prompts) * completion.n
         self._choices = [StreamEncoder(head, completion, index=index, alone=False) for index in range(count)]
         self._usages: dict[int, Usage] = {}
-        self.ended = False
 
     def encode(self, placed: Sequence[tuple[int, Sequence[Event]]]) -> bytes:
         """Return the bytes for these events, each with the index of their choice."""
@@ -151,10 +143,3 @@ class ChoicesStreamEncoder:
             usages = [self._usages[index] for index in range(len(self._choices))]
             chunks.append(self._choices[0].end(total_usage(usages, self._completion)))
         return b"".join(chunks)
-
-    def fail(self, error: GatewayError) -> bytes:
-        """Return the event that tells of a failure and ends the stream; nothing when it has ended already."""
-        if self.ended:
-            return b""
-        self.ended = True
-        return sse(encode_error(error))

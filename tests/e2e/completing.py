@@ -10,6 +10,7 @@ from openai.types import Completion
 
 if TYPE_CHECKING:
     from tests.e2e.calling import Caller
+    from tests.e2e.conftest import Host
     from tests.e2e.wire import Answer
 
 DONE = b"data: [DONE]\n\n"
@@ -92,3 +93,22 @@ def _judge_end(chunks: list[Any], indices: set[int], *, usage: bool) -> None:
         *before, end = (choice for choice in choices if choice["index"] == index)
         assert (end["text"], end["finish_reason"]) in (("", "stop"), ("", "length"))
         assert {choice["finish_reason"] for choice in before} <= {None}
+
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+"""A PNG of one pixel, in base64."""
+
+
+def generates(host: Host) -> list[Any]:
+    """Return the bodies of the requests that a host got for texts."""
+    return [request.json for request in host.simulator.requests if request.path == "/api/generate"]
+
+
+def text(completion: Completion) -> str:
+    [choice] = completion.choices
+    return choice.text
+
+
+def extra(thing: Any, name: str) -> Any:
+    """Return what stands in an answer beside OpenAI's fields."""
+    return (thing.model_extra or {}).get(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from openai.types import Completion
 from openai.types.chat import ChatCompletion
 
 from gateway.config import ModelSettings
@@ -16,10 +17,12 @@ from tests.conformance.proof import prove
 from tests.conformance.rows import shown_by
 from tests.e2e.calling import Caller, calling, said
 from tests.e2e.cast import KINDS, models
+from tests.e2e.completing import complete
 from tests.e2e.wire import SEEN
 from tests.running import HostSettings, chats, eventually
 
 Ask = Callable[..., Awaitable[ChatCompletion]]
+Go = Callable[..., Awaitable[Completion]]
 
 ALIASES = {f"chat:{kind}": ModelSettings(aliases=(f"gpt-4o-mini-{kind}",)) for kind in KINDS}
 
@@ -137,3 +140,13 @@ def ask(host: Host, caller: Caller, way: str) -> Ask:
         return await caller.ask(way, model=host.model(model), messages=messages, **fields)
 
     return ask
+
+
+@pytest.fixture
+def go_on(host: Host, caller: Caller, way: str) -> Go:
+    """Ask a model of the host to go on with a text, in a way of the SDK."""
+
+    async def go_on(model: str, prompt: Any = "Once upon a time", **fields: Any) -> Completion:
+        return await complete(caller, way, model=host.model(model), prompt=prompt, **fields)
+
+    return go_on

@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import openai
 import pytest
-from openai.types import Completion
 
 from adapters.options import KNOWN, RETIRED
 from tests.conformance.rows import COMPLETIONS, shows
 from tests.e2e.calling import WAYS, Caller
 from tests.e2e.cast import LONG, SAID
-from tests.e2e.completing import complete
-from tests.e2e.conftest import Host
+from tests.e2e.completing import complete, extra, generates, text
+from tests.e2e.conftest import Go, Host
 from tests.running import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-Go = Callable[..., Awaitable[Completion]]
-
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "temp": {"type": "integer"}, "ok": {"type": "boolean"}},
     "required": ["city", "temp", "ok"],
 }
-THOUGHT = "The user greets me, so I greet back.\n"
-TAGGED = f"<think>\n{THOUGHT}</think>\n\nHi! I thought about it."
-
-
-@pytest.fixture
-def go_on(host: Host, caller: Caller, way: str) -> Go:
-    """Ask a model of the host to go on with a text, in a way of the SDK."""
-
-    async def go_on(model: str, prompt: Any = "Once upon a time", **fields: Any) -> Completion:
-        return await complete(caller, way, model=host.model(model), prompt=prompt, **fields)
-
-    return go_on
-
-
-def generates(host: Host) -> list[Any]:
-    """Return the bodies of the requests that a host got for texts."""
-    return [request.json for request in host.simulator.requests if request.path == "/api/generate"]
-
-
-def text(completion: Completion) -> str:
-    [choice] = completion.choices
-    return choice.text
-
-
-def extra(thing: Any, name: str) -> Any:
-    """Return what stands in an answer beside OpenAI's fields."""
-    return (thing.model_extra or {}).get(name)
 
 
 # --- what goes to the host --------------------------------------------------------------------------------------------
@@ -343,172 +311,3 @@ async def test_a_suffix_reaches_the_host(caller: Caller, host: Host) -> None:
             caller, "async", model=f"chat:{kind}", prompt="def add(a, b):\n", suffix="\n\nadd()"
         )
         assert text(completion) == "    return a + b"
-
-
-# --- within the model's template --------------------------------------------------------------------------------------
-
-
-async def test_a_prompt_may_be_put_into_the_template(go_on: Go) -> None:
-    assert text(await go_on("chat", "long", extra_body={"raw": False}, stop=[" 7"])) == "Counting: 1 2 3 4 5 6"
-
-
-@shows(COMPLETIONS, "honoured", "_debug_render_only")
-async def test_the_prompt_that_a_request_makes(go_on: Go) -> None:
-    fields = {"raw": False, "system": "Be brief.", "_debug_render_only": True}
-    completion = await go_on("chat", "hi there", extra_body=fields)
-
-    rendered = extra(completion, "ollama")["_debug_info"]["rendered_template"]
-    assert "Be brief." in rendered
-    assert "hi there" in rendered
-
-
-async def test_a_format_holds(go_on: Go) -> None:
-    completion = await go_on("chat", "json", extra_body={"raw": False, "format": SCHEMA})
-
-    assert text(completion) == '{"city": "Paris", "temp": 21, "ok": true}'
-
-
-async def test_a_conversation_goes_on_from_its_context(go_on: Go, host: Host) -> None:
-    first = await go_on("chat", "hi", extra_body={"context": []})
-    context = extra(first, "ollama")["context"]
-    second = await go_on("chat", "silent", extra_body={"context": context})
-
-    assert text(first) == SAID
-    assert text(second) == ""
-    assert generates(host)[1]["context"] == context
-    assert extra(second, "ollama")["context"][: len(context)] == context
-    assert first.usage is not None
-    assert second.usage is not None
-    assert second.usage.prompt_tokens > first.usage.prompt_tokens + len(SAID.split())
-
-
-async def test_a_raw_answer_has_no_context(go_on: Go) -> None:
-    assert "context" not in extra(await go_on("chat"), "ollama")
-
-
-async def test_each_choice_has_its_context(go_on: Go) -> None:
-    completion = await go_on("chat", ["hi", "silent"], extra_body={"raw": False})
-
-    contexts = [extra(choice, "ollama")["context"] for choice in completion.choices]
-    assert len(contexts[0]) > len(contexts[1]) > 0
-
-
-async def test_thoughts_stand_beside_the_text_on_old_and_new_hosts(go_on: Go) -> None:
-    completion = await go_on("think", "hi", extra_body={"raw": False})
-
-    assert text(completion) == "Hi! I thought about it."
-    assert extra(completion.choices[0], "reasoning") == THOUGHT
-    assert completion.usage is not None
-    assert completion.usage.completion_tokens_details is not None
-    assert completion.usage.completion_tokens_details.reasoning_tokens == 10
-
-
-async def test_a_model_thinks_only_when_it_should(go_on: Go) -> None:
-    completion = await go_on("think", "hi", extra_body={"raw": False, "think": False})
-
-    assert text(completion) == SAID
-    assert extra(completion.choices[0], "reasoning") is None
-
-
-async def test_in_a_raw_text_a_thought_stays_where_the_model_wrote_it(go_on: Go) -> None:
-    completion = await go_on("think", "hi<|s:think|>")
-
-    assert text(completion) == TAGGED
-    assert extra(completion.choices[0], "reasoning") is None
-
-
-async def test_log_probabilities_have_no_thoughts(go_on: Go) -> None:
-    completion = await go_on("think", "hi", logprobs=0, extra_body={"raw": False})
-
-    found = completion.choices[0].logprobs
-    assert found is not None
-    assert found.tokens is not None
-    assert "".join(found.tokens).endswith("Hi! I thought about it.")
-    assert found.tokens[1:] == ["! I", " thought", " about", " it."]
-    assert found.text_offset == [0, 2, 5, 13, 19]
-
-
-async def test_a_model_that_cannot_think_answers_without(go_on: Go, caller: Caller) -> None:
-    assert text(await go_on("chat", "hi", extra_body={"raw": False, "think": True})) == SAID
-    assert caller.answers[0].headers["x-gateway-ignored"] == "think"
-
-
-@shows(COMPLETIONS, "honoured", "images", remark="by a model with the capability `vision`")
-async def test_a_picture_reaches_a_model_that_sees(go_on: Go, host: Host) -> None:
-    completion = await go_on("see", "What is this?", extra_body={"images": [f"data:image/png;base64,{PIXEL}"]})
-
-    assert text(completion) == SAID
-    assert generates(host)[0]["images"] == [PIXEL]
-    assert "raw" not in generates(host)[0]
-
-
-# --- what is refused --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("fields", "param"),
-    [
-        pytest.param({"prompt": [1, 2, 3]}, "prompt", marks=shows(COMPLETIONS, "refused", "prompt[]", remark="tokens")),
-        pytest.param(
-            {"prompt": [[1, 2], [3]]}, "prompt", marks=shows(COMPLETIONS, "refused", "prompt[][]", remark="tokens")
-        ),
-        ({"prompt": ""}, "prompt"),
-        ({"prompt": ["a"] * 33}, "prompt"),
-        pytest.param(
-            {"n": 33}, "n", marks=shows(COMPLETIONS, "refused", "n", remark="above `max_choices` of the configuration")
-        ),
-        pytest.param(
-            {"best_of": 2, "stream": True},
-            "best_of",
-            marks=shows(COMPLETIONS, "refused", "best_of", remark="in a stream"),
-        ),
-        pytest.param(
-            {"echo": True, "logprobs": 1}, "echo", marks=shows(COMPLETIONS, "refused", "echo", remark="with `logprobs`")
-        ),
-        ({"logprobs": 21}, "logprobs"),
-        ({"max_tokens": 0}, "max_tokens"),
-        ({"temperature": 3}, "temperature"),
-        pytest.param({"logit_bias": {"50256": -100}}, "logit_bias", marks=shows(COMPLETIONS, "refused", "logit_bias")),
-        ({"extra_body": {"raw": True, "context": [1]}}, "context"),
-        ({"extra_body": {"template": "{{ .Prompt"}}, "template"),
-        ({"prompt": "word " * 100, "extra_body": {"num_ctx": 64}}, "prompt"),
-        ({"suffix": "x", "model": "plain"}, "suffix"),
-        ({"extra_body": {"images": [PIXEL]}}, "images"),
-        ({"extra_body": {"format": {"type": "nothing"}}}, "format"),
-    ],
-)
-async def test_a_refusal_names_the_field(caller: Caller, host: Host, fields: dict[str, Any], param: str) -> None:
-    asked = {"prompt": "hi", **fields, "model": host.model(fields.get("model", "chat"))}
-    with pytest.raises(openai.BadRequestError) as caught:
-        await caller.client.completions.create(**asked)
-
-    assert caught.value.param == param
-    assert len(caller.answers) == 1
-
-
-async def test_a_model_that_nobody_has(caller: Caller) -> None:
-    with pytest.raises(openai.NotFoundError) as caught:
-        await caller.client.completions.create(model="nope", prompt="hi")
-    assert caught.value.code == "model_not_found"
-
-
-# --- callers that leave -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n", [1, 3])
-async def test_no_host_works_for_a_caller_that_left(caller: Caller, host: Host, n: int) -> None:
-    simulator = host.simulator
-    simulator.token_seconds = 0.01
-    asked: Any = {"model": host.model("chat"), "prompt": "tick<|s:endless|>", "n": n, "stream": True}
-    stream: Any = await caller.client.completions.create(**asked)
-    begun = set()
-    async for chunk in stream:
-        begun |= {choice.index for choice in chunk.choices}
-        if len(begun) == n:
-            break
-    await stream.close()
-
-    await simulator.wait_until(lambda: simulator.cancelled == n)
-    await simulator.wait_idle()
-    simulator.token_seconds = 0.0
-    assert text(await complete(caller, "async", model=host.model("chat"), prompt="hi")) == SAID

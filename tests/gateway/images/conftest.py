@@ -1,39 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 
-import pytest
-import trustme
 import uvloop
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Every test that waits runs on both event loops."""
     return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def trusting(authority: trustme.CA) -> ssl.SSLContext:
-    """What trusts the servers of the tests."""
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    return context
-
-
-@pytest.fixture
-def certified(authority: trustme.CA) -> Callable[[str], ssl.SSLContext]:
-    """What a server needs to speak for a name."""
-
-    def certify(name: str) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(name).configure_cert(context)
-        return context
-
-    return certify
