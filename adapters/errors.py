@@ -44,7 +44,23 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from msgspec import Struct
+
 Elsewhere = Literal["never", "once", "always"]
+
+
+class HostAnswer(Struct, frozen=True):
+    """What a host answered, as a whole, for callers who speak its own dialect.
+
+    Attributes:
+        status: The HTTP status.
+        media_type: The value of `content-type`.
+        body: The whole body.
+    """
+
+    status: int
+    media_type: bytes
+    body: bytes
 
 
 class GatewayError(Exception):
@@ -61,8 +77,10 @@ class GatewayError(Exception):
         message: What happened and what to do, for the caller.
         param: The path of the field at fault, such as `messages[0].role`.
         detail: More about it, for the log only.
+        refusal: The host's own answer, where it was one that told of the failure.
     """
 
+    refusal: HostAnswer | None = None
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     default_code: ClassVar[str] = "internal_error"

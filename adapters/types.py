@@ -218,6 +218,24 @@ class EmbedRequest(Request, frozen=True, kw_only=True):
     dimensions: int | None = None
 
 
+class NativeRequest(Request, frozen=True, kw_only=True):
+    """A request of Ollama's own API that is passed on as it is.
+
+    Attributes:
+        path: Where it was asked, and will be asked.
+        body: The fields of its body, as the caller wrote them.
+        changes: The fields that differ from it on the way to a host, by name.
+        runs: Whether the model is loaded for it; else it is only told about.
+        unloads: Whether it only asks that the model be taken from memory.
+    """
+
+    path: str
+    body: Any
+    changes: dict[str, Any] = {}
+    runs: bool = True
+    unloads: bool = False
+
+
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
@@ -271,6 +289,12 @@ class Vectors(Struct, frozen=True):
     vectors: tuple[Raw, ...]
 
 
+class Piece(Struct, frozen=True):
+    """The next bytes of a host's answer as they are, for a caller who speaks the host's own dialect."""
+
+    data: bytes
+
+
 class Finish(Struct, frozen=True, kw_only=True):
     """The end of an answer.
 
@@ -292,7 +316,7 @@ class Failure(Struct, frozen=True):
     error: GatewayError
 
 
-Event: TypeAlias = Delta | Vectors | Finish | Failure
+Event: TypeAlias = Delta | Vectors | Piece | Finish | Failure
 
 # --- inventory --------------------------------------------------------------------------------------------------------
 

@@ -9,12 +9,14 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, Router
 
 from adapters.errors import GatewayError, Stopping
+from adapters.ollama.native import request as native
 from adapters.openai.errors import encode_error
 from gateway.api.answering import JSON, Answering, error_headers, request_id
 from gateway.api.chat import ChatCompletions
 from gateway.api.completions import Completions
 from gateway.api.embeddings import Embeddings
 from gateway.api.models import DeleteModel, Model, Models
+from gateway.api.native.inference import Relay
 from gateway.api.operations import Healthz, MetricsPage, Readyz
 from gateway.auth import Keyring, RequireKey
 from gateway.catalogue import Catalogue
@@ -111,6 +113,10 @@ class Gateway:
             Route("/v1/models", Models(fleet, catalogue), methods=["GET"], middleware=keyed),
             Route("/v1/models/{model:path}", Model(fleet, catalogue), methods=["GET"], middleware=keyed),
             Route("/v1/models/{model:path}", DeleteModel(), methods=["DELETE"], middleware=keyed),
+            *(
+                Route(path, Relay(settings, fleet, catalogue, running), methods=["POST"], middleware=keyed)
+                for path in (native.CHAT, native.GENERATE, native.EMBED, native.EMBEDDINGS, native.SHOW)
+            ),
             Route("/healthz", Healthz(), methods=["GET"]),
             Route("/readyz", Readyz(fleet), methods=["GET"]),
             Route("/metrics", MetricsPage(self._metrics, fleet), methods=["GET"], middleware=keyed),

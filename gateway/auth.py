@@ -6,6 +6,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from adapters.errors import Forbidden, Unauthorized
 
 if TYPE_CHECKING:
@@ -17,6 +19,21 @@ if TYPE_CHECKING:
     from gateway.record import Record
 
 
+class Key(Struct, frozen=True):
+    """A key, without its secret.
+
+    Attributes:
+        name: Who uses it; empty where no keys are set.
+        scopes: What it may do besides asking models.
+    """
+
+    name: str
+    scopes: tuple[str, ...]
+
+
+_EVERYONE = Key("", ("admin",))
+
+
 class Keyring:
     """The keys that callers may use.
 
@@ -25,28 +42,29 @@ class Keyring:
     """
 
     def __init__(self, keys: Sequence[KeySettings]) -> None:
-        self._names = {
-            bytes.fromhex(key.sha256) if key.sha256 else _digest(key.secret.encode()): key.name for key in keys
+        self._keys = {
+            bytes.fromhex(key.sha256) if key.sha256 else _digest(key.secret.encode()): Key(key.name, key.scopes)
+            for key in keys
         }
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._keys)
 
-    def name(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """Return the name of the key that a request carries; empty when no keys are set, for then none is asked for.
+    def find(self, headers: Iterable[tuple[bytes, bytes]]) -> Key:
+        """Return the key that a request carries. Where there are no keys, everyone may do everything.
 
         Raises:
             Unauthorized: There is no key in `Authorization: Bearer` or `x-api-key`, or not one of ours.
         """
-        if not self._names:
-            return ""
+        if not self._keys:
+            return _EVERYONE
         secret = _secret(headers)
         if not secret:
             raise Unauthorized("No API key was given. Send it as `Authorization: Bearer KEY`.")
-        name = self._names.get(_digest(secret))
-        if name is None:
+        key = self._keys.get(_digest(secret))
+        if key is None:
             raise Unauthorized("The API key is not known here. Check it for typing errors, or ask for a new one.")
-        return name
+        return key
 
 
 class RequireKey:
@@ -62,20 +80,30 @@ class RequireKey:
         keyring: The keys.
         open_to_all: Whether everyone may call.
         origins: Whose pages may call a gateway that serves this machine only; `*` for all.
+        scope: What the key must have beside being known; empty for nothing.
     """
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, *, open_to_all: bool, origins: Collection[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, keyring: Keyring, *, open_to_all: bool, origins: Collection[str] = (), scope: str = ""
+    ) -> None:
         self._app = app
         self._keyring = keyring
         self._local = not open_to_all and not len(keyring)
         self._origins = frozenset(origin.encode() for origin in origins)
+        self._scope = scope
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["record"]
         if self._local:
             _refuse_strangers(scope["headers"], self._origins)
         else:
-            record.caller = self._keyring.name(scope["headers"])
+            key = self._keyring.find(scope["headers"])
+            record.caller = key.name
+            if self._scope and self._scope not in key.scopes:
+                raise Forbidden(
+                    f"The key {key.name!r} may ask models, and not manage them. "
+                    f"For that it needs `scopes: [{self._scope}]` in the configuration of the gateway."
+                )
         await self._app(scope, receive, send)
 
 

@@ -9,7 +9,8 @@ import msgspec
 
 from adapters.errors import ModelNotFound
 from adapters.ollama.names import canonical
-from adapters.types import ChatRequest, GenerateRequest, Request, TextRequest
+from adapters.ollama.native.request import changes_by
+from adapters.types import ChatRequest, GenerateRequest, NativeRequest, Request, TextRequest
 from gateway.config import ModelSettings
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Catalogue:
         name = canonical(model)
         return self._targets.get(name, name)
 
+    def target(self, model: str) -> str:
+        """Return the model that a caller's name means: the name itself, unless it is an alias."""
+        name = canonical(model)
+        return self._targets.get(name, model)
+
     def checks_schemas(self, model: str) -> bool:
         """Whether `strict` means for a model that its answers are checked."""
         return self._settings.get(self.key(model), _NOTHING).check_schema
@@ -48,9 +54,18 @@ class Catalogue:
     def apply(self, key: str, request: RequestT) -> RequestT:
         """Return a request with what the configuration says where the caller said nothing.
 
-        A prompt that does not fit is refused unless someone said that it may be cut.
+        A prompt that does not fit is refused unless someone said that it may be cut; a native one is the host's affair.
         """
         settings = self._settings.get(key, _NOTHING)
+        if isinstance(request, NativeRequest):
+            changes = changes_by(
+                request,
+                options=settings.options,
+                keep_alive=settings.keep_alive,
+                think=settings.think,
+                truncate=settings.truncate,
+            )
+            return msgspec.structs.replace(request, changes=changes) if changes else request
         if settings is _NOTHING and isinstance(request, ChatRequest):  # most requests: it saves making each twice
             return request if request.truncate is not None else msgspec.structs.replace(request, truncate=False)
         options = {**settings.options, **request.options}

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from adapters.errors import HostBusy, HostError, HostLacksModel, LacksCapability
+from adapters.errors import HostAnswer, HostBusy, HostError, HostLacksModel, LacksCapability, ModelNotFound
 from adapters.ollama.calls import decode_refusal, decoder, encode_request
 from adapters.ollama.profile import can_think, fit, lacking, must_know, needs_profile
-from adapters.types import Failure, Finish, TextRequest
+from adapters.types import Failure, Finish, NativeRequest, TextRequest
 from gateway.absence import absent
 from gateway.routing import Candidate, rank
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from adapters.errors import GatewayError
     from adapters.ollama.calls import Decoder
     from adapters.types import Event, Profile, Request
     from gateway.catalogue import Catalogue
@@ -61,6 +62,7 @@ class Exchange:
         "_committed",
         "_decoder",
         "_fleet",
+        "_judge",
         "_key",
         "_prefer",
         "_prepare",
@@ -88,6 +90,7 @@ class Exchange:
         self._wanted = wanted
         self._prefer = prefer
         self._prepare = prepare
+        self._judge: Candidate | None = None
         self._choice: Candidate | None = None
         self._response: HopResponse | None = None
         self._decoder: Decoder | None = None
@@ -105,10 +108,7 @@ class Exchange:
         worst: HostError | None = None
         lack: LacksCapability | None = None
         chances = 1  # a request that hosts fail over may be the reason itself, so it is not taken to all of them
-        candidates = self._candidates(tried)
-        if not candidates:
-            await self._fleet.refresh()  # it may have been pulled a moment ago
-            candidates = self._candidates(tried)
+        candidates = await self._first_candidates()
         while candidates:
             choice = self._choose(candidates)
             try:
@@ -118,7 +118,8 @@ class Exchange:
                 lack = error.with_traceback(None)
             except HostError as error:
                 self._release()
-                self._fleet.failed(choice, self._key, error)
+                if self._judge is None:
+                    self._fleet.failed(choice, self._key, error)
                 if error.elsewhere == "once":
                     if not chances:
                         raise
@@ -129,11 +130,7 @@ class Exchange:
                 return events
             tried.add(choice.host)
             candidates = self._candidates(tried)
-        if worst is not None and not isinstance(worst, HostLacksModel):
-            raise worst
-        if lack is not None:
-            raise lacking(lack, self._fleet.able(lack.capability))
-        raise absent(self._fleet, self._catalogue, self._key, self.request.model)
+        raise self._verdict(worst, lack)
 
     async def next(self) -> list[Event]:
         """Return the next events; none when the answer has ended.
@@ -153,6 +150,11 @@ class Exchange:
         if events:
             self._note(events[-1])
         return events
+
+    @property
+    def media_type(self) -> bytes:
+        """The host's `content-type` for the answer, as long as the host is not let go; empty when it gave none."""
+        return _media_type(self._response) if self._response is not None else b""
 
     @property
     def settled(self) -> bool:
@@ -175,7 +177,43 @@ class Exchange:
         """Let go of the host. One that still works on the answer is stopped by closing its connection."""
         self._release()
 
+    async def _first_candidates(self) -> list[Candidate]:
+        """Return who can be asked at first.
+
+        What a native caller asks of a model that no host is known to have is for a host to judge: it says what is
+        wrong with the name in its own words, and may have means of its own, such as Ollama's cloud.
+
+        Raises:
+            GatewayError: Nobody can be asked.
+        """
+        candidates = self._candidates(set())
+        relayed = isinstance(self.request, NativeRequest)
+        if not candidates and not (relayed and not self.request.model):
+            await self._fleet.refresh()  # it may have been pulled a moment ago
+            candidates = self._candidates(set())
+        if candidates or not relayed:
+            return candidates
+        if self.request.model:
+            error = absent(self._fleet, self._catalogue, self._key, self.request.model)
+            if not isinstance(error, ModelNotFound):
+                raise error
+        self._judge = self._fleet.judge(self._catalogue.target(self.request.model))
+        return [self._judge]
+
+    def _verdict(self, worst: HostError | None, lack: LacksCapability | None) -> GatewayError:
+        """Return what the caller is told when no host answers."""
+        if worst is not None and not isinstance(worst, HostLacksModel):
+            return worst
+        if lack is not None:
+            return lack if lack.refusal else lacking(lack, self._fleet.able(lack.capability))
+        if self._judge is not None and worst is not None:
+            return worst
+        error = absent(self._fleet, self._catalogue, self._key, self.request.model)
+        return worst if worst is not None and worst.refusal and isinstance(error, ModelNotFound) else error
+
     def _candidates(self, tried: set[str]) -> list[Candidate]:
+        if self._judge is not None:
+            return []
         candidates = self._fleet.candidates(self._key, tried)
         if self._wanted:
             candidates = [one for one in candidates if one.digest == self._wanted]
@@ -207,7 +245,7 @@ class Exchange:
         self._response = await self._dial(host, choice, request, profile)
         self._decoder = decoder(request, call_id=lambda index: f"call_{account.token}_{index}")
         events = await self._first_events(whole=not request.stream)
-        if not choice.resident:
+        if not choice.resident and not (isinstance(request, NativeRequest) and not request.runs):
             self._fleet.loaded(choice)
         self.request, self.digest = request, choice.digest
         return events
@@ -233,7 +271,10 @@ class Exchange:
             body = await response.body(ERROR_LIMIT)
         finally:
             response.close()
-        raise decode_refusal(request, response.status, body)
+        error = decode_refusal(request, response.status, body)
+        if isinstance(request, NativeRequest):
+            error.refusal = HostAnswer(response.status, _media_type(response), body)
+        raise error
 
     async def _first_events(self, *, whole: bool) -> list[Event]:
         """Return the events up to the point of commitment.
@@ -277,6 +318,10 @@ class Exchange:
         choice, self._choice = self._choice, None
         if choice is not None:
             self._fleet.leave(choice, self._key)
+
+
+def _media_type(response: HopResponse) -> bytes:
+    return next((value for name, value in response.headers if name == b"content-type"), b"")
 
 
 def _worse(one: HostError | None, other: HostError) -> HostError:

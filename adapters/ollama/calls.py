@@ -9,7 +9,9 @@ from adapters.errors import GatewayError
 from adapters.ollama import chat, embed, generate
 from adapters.ollama.errors import decode_error
 from adapters.ollama.inventory import Version
-from adapters.types import Call, ChatRequest, EmbedRequest, Event, GenerateRequest, Profile, Request
+from adapters.ollama.native import relay
+from adapters.ollama.native import request as native
+from adapters.types import Call, ChatRequest, EmbedRequest, Event, GenerateRequest, NativeRequest, Profile, Request
 
 
 class Decoder(Protocol):
@@ -51,6 +53,8 @@ def encode_request(request: Request, *, model: str, profile: Profile | None, ver
             return generate.encode_request(request, model=model, profile=profile, version=version)
         case EmbedRequest():
             return embed.encode_request(request, model=model)
+        case NativeRequest():
+            return native.encode_request(request, model=model)
         case _:
             raise TypeError(request)
 
@@ -84,6 +88,8 @@ def decoder(request: Request, *, call_id: Callable[[int], str]) -> Decoder:
                 characters=sum(map(len, request.inputs)),
                 model=request.model,
             )
+        case NativeRequest():
+            return relay.RelayDecoder(request)
         case _:
             raise TypeError(request)
 

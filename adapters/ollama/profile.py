@@ -14,7 +14,16 @@ from msgspec.structs import replace
 
 from adapters.errors import InvalidRequest, LacksCapability
 from adapters.ollama.inventory import Version
-from adapters.types import ChatRequest, EmbedRequest, GenerateRequest, Media, Profile, Request, TextRequest
+from adapters.types import (
+    ChatRequest,
+    EmbedRequest,
+    GenerateRequest,
+    Media,
+    NativeRequest,
+    Profile,
+    Request,
+    TextRequest,
+)
 
 RequestT = TypeVar("RequestT", bound=Request)
 
@@ -78,6 +87,8 @@ def fit(request: RequestT, profile: Profile, version: Version | None = None) -> 
         LacksCapability: The model is known not to be able to do it.
         InvalidRequest: Longer vectors are wanted than the model makes.
     """
+    if isinstance(request, NativeRequest):
+        return request  # the host says by itself, in its own words, what its model cannot do
     capabilities = profile.capabilities
     if isinstance(request, ChatRequest) and "completion" in capabilities and _is_plain(request):
         return request

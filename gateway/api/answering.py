@@ -17,6 +17,7 @@ from adapters.errors import (
     Unauthorized,
     UnknownURL,
 )
+from adapters.ollama.native.errors import encode_refusal
 from adapters.openai.errors import encode_error
 from gateway.api.unserved import unserved
 from gateway.log import log
@@ -78,7 +79,18 @@ class Answering:
         record.error = error
         if record.status:
             raise error
-        await reply(send, record, error.status, encode_error(error), [JSON, *error_headers(error)])
+        status, form, body = error.status, JSON, b""
+        if is_native(record.path):
+            refusal = encode_refusal(error)
+            status, form, body = refusal.status, (b"content-type", refusal.media_type), refusal.body
+        else:
+            body = encode_error(error)
+        await reply(send, record, status, body, [form, *error_headers(error)])
+
+
+def is_native(path: str) -> bool:
+    """Whether Ollama's own API is spoken at an address, so that a failure is told in its shape."""
+    return path.startswith("/api/") or path in ("/api", "/")
 
 
 def _forget_frames(error: GatewayError) -> None:
@@ -149,7 +161,8 @@ def _meant(scope: Scope, record: Record, refusal: HTTPException) -> GatewayError
             "Add the origin to `cors.origins` in its configuration.",
             detail=f"origin {origin}",
         )
-    allow = tuple(sorted((refusal.headers or {})["Allow"].split(", ")))
+    # HEAD stands before GET, as with Ollama.
+    allow = tuple(sorted((refusal.headers or {})["Allow"].split(", "), reverse=is_native(record.path)))
     served = f"{' and '.join(allow)} {'is' if len(allow) == 1 else 'are'}"
     message = f"{record.method} is not served at {record.path}; {served}."
     return MethodNotAllowed(message, allow=allow)

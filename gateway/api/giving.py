@@ -73,16 +73,21 @@ class Giving:
         self._encoder: Encoder[Any] | None = None
         self.source: Source | None = None
 
-    async def whole(self, body: bytes, ignored: Sequence[str]) -> None:
-        """Send a whole answer."""
-        await reply(self._send, self._record, 200, body, [JSON, *answer_headers(self._record, ignored)])
+    async def whole(self, body: bytes, ignored: Sequence[str], form: Headers = [JSON]) -> None:  # noqa: B006
+        """Send a whole answer, in the form that these headers say."""
+        await reply(self._send, self._record, 200, body, [*form, *answer_headers(self._record, ignored)])
 
     async def stream(
-        self, source: Pieces[Batch], batch: Batch, encoder: Encoder[Batch], ignored: Sequence[str]
+        self,
+        source: Pieces[Batch],
+        batch: Batch,
+        encoder: Encoder[Batch],
+        ignored: Sequence[str],
+        form: Headers = SSE,
     ) -> None:
-        """Send the first pieces of an answer, and all that follow."""
+        """Send the first pieces of an answer, and all that follow, in the form that these headers say."""
         send, record = self._send, self._record
-        headers = [*SSE, *answer_headers(record, ignored), request_id(record)]
+        headers = [*form, *answer_headers(record, ignored), request_id(record)]
         record.status = 200
         self._encoder = encoder
         await send({"type": "http.response.start", "status": 200, "headers": headers})

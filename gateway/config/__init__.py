@@ -8,6 +8,7 @@ from gateway.config.settings import (
     ImageSettings,
     KeySettings,
     ModelSettings,
+    Placement,
     Settings,
     Timeouts,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "ImageSettings",
     "KeySettings",
     "ModelSettings",
+    "Placement",
     "Problem",
     "Settings",
     "Timeouts",

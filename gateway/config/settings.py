@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from adapters.types import KeepAlive, Think
+
+Placement: TypeAlias = Literal["all", "any"] | tuple[str, ...]
+"""Which hosts get a model that is pulled or made: all of them, any one, or those with these names."""
 
 
 class HostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +50,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         truncate: Whether a prompt that does not fit is cut instead of refused.
         check_schema: Whether answers and calls that must follow a `strict` schema are checked, and asked for once more.
         templated: Whether a completion's prompt is put into the model's template, as a message of a user.
+        placement: Which hosts get it when it is pulled or made.
     """
 
     aliases: tuple[str, ...] = ()
@@ -56,6 +60,7 @@ class ModelSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     truncate: bool | None = None
     check_schema: bool = True
     templated: bool = False
+    placement: Placement | None = None
 
 
 class KeySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,11 +70,13 @@ class KeySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         name: Who uses it, for logs and metrics.
         secret: The key itself, best as a reference to the environment: `${ALICE_KEY}`.
         sha256: Its SHA-256 in hexadecimal, instead of the key.
+        scopes: What it may do besides asking models: `admin` may manage them.
     """
 
     name: str
     secret: str = ""
     sha256: str = ""
+    scopes: tuple[Literal["admin"], ...] = ()
 
     def __repr__(self) -> str:
         return f"KeySettings({self.name})"
@@ -126,6 +133,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         hosts: The machines that run models.
         models: Settings by model name.
         keys: Keys that callers may use.
+        placement: Which hosts get a model that is pulled or made, unless the model's own settings say otherwise.
         auth: `keys`: with keys, each request needs one; without keys only loopback is served. `none`: everyone may use
             everything, wherever it listens.
         cors: Which pages of the web may call from within a browser.
@@ -144,6 +152,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hosts: tuple[HostSettings, ...] = (HostSettings(url="http://127.0.0.1:11434"),)
     models: dict[str, ModelSettings] = {}
     keys: tuple[KeySettings, ...] = ()
+    placement: Placement = "all"
     auth: Literal["keys", "none"] = "keys"
     cors: CorsSettings = CorsSettings()
     demo: bool = True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from adapters.errors import HostError, HostLacksModel, HostUnreachable
+from adapters.errors import HostError, HostLacksModel, HostUnreachable, NoHost
 from adapters.ollama.profile import offers
 from gateway.fleet.host import Host, View
 from gateway.fleet.prober import Prober
@@ -77,6 +77,18 @@ class Fleet:
                 )
         return found
 
+    def judge(self, model: str) -> Candidate:
+        """Return a host that is asked about a model which no host is known to have: the one that is up longest unasked.
+
+        Raises:
+            NoHost: None is up.
+        """
+        up = [host for host in self.hosts.values() if host.view.up]
+        if not up:
+            raise NoHost("None of the hosts is up. Try again later.")
+        host = min(up, key=lambda one: one.turn)
+        return Candidate(host=host.label, model=model, parallel=host.parallel, turn=host.turn)
+
     def models(self) -> dict[str, list[tuple[Host, Model]]]:
         """Return every model that a healthy host has, by canonical name, with those hosts."""
         found: dict[str, list[tuple[Host, Model]]] = {}
@@ -120,6 +132,11 @@ class Fleet:
     def loaded(self, choice: Candidate) -> None:
         """A model that was cold at a host is resident there now: look at what else that changed."""
         self._probers[choice.host].look_now()
+
+    def look(self, labels: Iterable[str]) -> None:
+        """There is a reason to look at these hosts before long."""
+        for label in labels:
+            self._probers[label].look_now()
 
     async def refresh(self) -> None:
         """Look at every host that is up or was not looked at yet, and wait a little for what that shows."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from gateway.simulator import names
 from gateway.simulator.embedding import embed_text
+from gateway.simulator.golang import encode
 
 # --- what a model reads -----------------------------------------------------------------------------------------------
 
@@ -131,6 +132,32 @@ _JINJA_TEMPLATE = (
 )
 
 
+LayerKind = Literal["model", "adapter", "template", "system", "license", "params", "messages", "config"]
+
+
+class Layer(Struct, frozen=True):
+    """A blob that a model is made of.
+
+    Attributes:
+        kind: What it is of the model.
+        digest: `sha256:` and 64 hex digits.
+        size: Bytes.
+    """
+
+    kind: LayerKind
+    digest: str
+    size: int
+
+
+def layer_of(kind: LayerKind, text: str) -> Layer:
+    """Return the layer of a text."""
+    data = text.encode()
+    return Layer(kind, f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
+
+
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+
 class SimulatedModel(Struct, frozen=True, kw_only=True):
     """A model of a simulated host. Another with small differences: `msgspec.structs.replace(model, name=…)`.
 
@@ -146,9 +173,12 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
         split: Its tokenizer: the tokens of a text, in order.
         sees: Whether it has an image encoder. A model may have the label `vision` without one.
         system: The system text of its Modelfile.
+        messages: The conversation of its Modelfile; every chat begins with it.
         parameters: The options of its Modelfile.
         template: What `/api/show` tells as its template; one that fits `path` when empty.
-        license: The licence of its Modelfile.
+        licenses: The licences of its Modelfile.
+        adapter: The digest of an adapter over its weights; empty when it has none.
+        parent: The model it was made from; empty when it was not made from another.
         family: The architecture's name.
         parameter_size: As listings show it.
         quantization: As listings show it.
@@ -156,7 +186,8 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
         embedding_length: The dimensions of its vectors.
         size: Bytes on disk, and in memory when loaded.
         gpu_share: How much of it is on GPUs when loaded, from 0 to 1.
-        blob: What weights it has. Models with the same weights share a runner (wire.md 3.5); its own name when empty.
+        blob: What weights it has: a digest in hex, or any text that stands for one; its own name when empty. Models with
+            the same weights share a runner (wire.md 3.5).
         load_error: Why it cannot be loaded; empty when it can.
         constrained: Whether its runner holds answers to a format. Some runners leave that to the model.
     """
@@ -172,9 +203,12 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
     split: Split = split_words
     sees: bool = True
     system: str = ""
+    messages: tuple[Message, ...] = ()
     parameters: dict[str, Any] = {}
     template: str = ""
-    license: str = ""
+    licenses: tuple[str, ...] = ()
+    adapter: str = ""
+    parent: str = ""
     family: str = "llama"
     parameter_size: str = "1B"
     quantization: str = "Q4_K_M"
@@ -200,13 +234,30 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """What stands for its weights and settings."""
-        return hashlib.sha256((self.full_name.key + self.blob).encode()).hexdigest()
+        """What stands for its weights and settings; another name for the same does not change it."""
+        return hashlib.sha256("".join(layer.digest for layer in self.layers).encode()).hexdigest()
 
     @property
     def weights(self) -> str:
         """What stands for its weights alone."""
+        if _DIGEST.match(self.blob):
+            return self.blob
         return hashlib.sha256((self.blob or self.full_name.key).encode()).hexdigest()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The blobs that it is made of, with what describes it last."""
+        described = [self.family, self.parameter_size, self.quantization, self.capabilities, self.context_length]
+        parts: list[tuple[LayerKind, str]] = [
+            *([("template", self.shown_template)] if self.path == "rendered" else []),
+            *([("system", self.system)] if self.system else []),
+            *(("license", text) for text in self.licenses),
+            *([("params", encode(self.parameters).decode())] if self.parameters else []),
+            *([("messages", encode(self.messages).decode())] if self.messages else []),
+            ("config", encode(described).decode()),
+        ]
+        adapters = (Layer("adapter", self.adapter, 1),) if self.adapter else ()
+        return (Layer("model", f"sha256:{self.weights}", self.size), *adapters, *(layer_of(*part) for part in parts))
 
     @property
     def shown_template(self) -> str:

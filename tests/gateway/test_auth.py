@@ -28,7 +28,7 @@ KEYS = Keyring(
     ],
 )
 def test_a_known_key_has_a_name(headers, name):
-    assert KEYS.name(headers) == name
+    assert KEYS.find(headers).name == name
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_a_known_key_has_a_name(headers, name):
 )
 def test_anything_else_is_refused_without_repeating_it(headers):
     with pytest.raises(Unauthorized) as caught:
-        KEYS.name(headers)
+        KEYS.find(headers)
     assert SECRET not in caught.value.message
 
 
 def test_without_keys_nobody_is_asked():
-    assert Keyring([]).name([(b"authorization", b"Bearer anything")]) == ""
+    assert Keyring([]).find([(b"authorization", b"Bearer anything")]).name == ""
 
 
 def test_no_secret_stays_in_memory_under_a_name_that_a_dump_would_show():

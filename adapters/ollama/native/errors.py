@@ -1,0 +1,45 @@
+"""A failure in Ollama's shape (wire.md 2): in the host's own bytes where it was the host that told of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from adapters.errors import GatewayError, HostAnswer, HostRefused, MethodNotAllowed
+
+JSON = b"application/json; charset=utf-8"
+TEXT = b"text/plain"
+
+
+def encode_refusal(error: GatewayError) -> HostAnswer:
+    """Return the answer that tells of a failure.
+
+    A host's own answer is passed on when it is Ollama's. One that asks for credentials is not: it means the gateway's,
+    and the caller would look for a mistake in its own. Only Ollama's cloud means the caller, and says where to sign in.
+    """
+    said = error.refusal
+    if said is not None and _is_ollamas(said) and (not isinstance(error, HostRefused) or b"signin_url" in said.body):
+        return said
+    if isinstance(error, MethodNotAllowed):
+        return HostAnswer(error.status, TEXT, b"405 method not allowed")
+    return HostAnswer(error.status, JSON, _encode(error.message))
+
+
+def encode_line(error: GatewayError) -> bytes:
+    """Return the line within a stream that tells of a failure, and ends it."""
+    return encode_refusal(error).body + b"\n"
+
+
+def _encode(text: str) -> bytes:
+    return msgspec.json.encode({"error": text})
+
+
+class _Error(msgspec.Struct):
+    error: object
+
+
+def _is_ollamas(said: HostAnswer) -> bool:
+    try:
+        msgspec.json.decode(said.body, type=_Error)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,296 @@
+"""The progress of a pull, push or create that runs on several hosts, as the one stream that a single host would send.
+
+Hosts speak NDJSON (wire.md 1.11). Most lines have a status alone; those about a layer have its digest, its size and how
+much of it is done. Clients keep a bar for each digest and take it that one layer follows another; Ollama's own command,
+and the usual example for the Python client, close a bar when something else comes in between. So what is sent keeps
+to an order of its own:
+
+- *Layers* are told one at a time, in the order in which they first appeared. A layer's total is its size times the
+  hosts that take part, from its first line on; what is done is the sum over them. It is the next layer's turn when all
+  hosts that still run are past this one. What they say of later layers is gathered until then.
+- *Gates*, such as `writing manifest`, are sent when all hosts that still run have reached or passed them.
+- Any other status is sent once, when the first host says it, yet not before the layer in turn is done.
+- That a host failed is told at once, and as a status: an `error` line would end the client.
+
+A host tells a layer every 60 ms, and so never tells the end of one, nor anything of a small one. It works on one at a
+time, which shows what it has done: what it no longer tells of, what comes before its place in another host's order, and
+everything once it is at a gate.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import msgspec
+from msgspec import Struct
+
+_GATES = {
+    text: place
+    for place, text in enumerate(
+        ("verifying sha256 digest", "pushing manifest", "writing manifest", "removing unused layers", "success"), start=1
+    )
+}
+"""What every host comes to, in this order. A host need not say them all."""
+
+_SUCCESS = _GATES["success"]
+
+_NONSENSE = "sent a line that makes no sense"
+_LONGEST_REASON = 2000
+_LARGEST = 1 << 50
+_ROOM = 1 << 20
+"""How many characters of different statuses are remembered, with what it takes to remember them."""
+
+_OVERHEAD = 100
+
+
+class _Line(Struct):
+    status: str = ""
+    digest: str = ""
+    total: int = 0
+    completed: int = 0
+    error: str | None = None
+
+
+_LINE = msgspec.json.Decoder(_Line)
+
+
+class _Host:
+    """How far a host has come.
+
+    Attributes:
+        gate: The last gate it reached; 0 before the first.
+        layer: The layer that its last line was about.
+        succeeded: Whether its last line was `success`.
+        reason: Why it cannot go on; None as long as it can.
+    """
+
+    __slots__ = ("gate", "layer", "reason", "succeeded")
+
+    def __init__(self) -> None:
+        self.gate = 0
+        self.layer: _Layer | None = None
+        self.succeeded = False
+        self.reason: str | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.reason is None and not self.succeeded
+
+
+class _Layer:
+    """A layer, or another work of a known size.
+
+    Attributes:
+        total: Its size, as the first host told it.
+        done: How much of it each host says to have done, in shares of that size.
+        since: When each host first told of it, in lines.
+        hosts: Those that take part, from its first line on; empty before that.
+        completed: What was told last; None before that.
+    """
+
+    __slots__ = ("_digest", "_status", "completed", "done", "hosts", "since", "total")
+
+    def __init__(self, line: _Line) -> None:
+        self._status = line.status
+        self._digest = line.digest
+        self.total = line.total
+        self.done: dict[_Host, int] = {}
+        self.since: dict[_Host, int] = {}
+        self.hosts: list[_Host] = []
+        self.completed: int | None = None
+
+    def tell(self, host: _Host, line: _Line, now: int) -> None:
+        """Take what a host says. Sizes may differ: what counts is the part that is done."""
+        part = min(self.total, max(0, line.completed) * self.total // line.total)
+        self.done[host] = max(part, self.done.get(host, 0))
+        self.since.setdefault(host, now)
+
+    def before(self, other: _Layer) -> bool:
+        """Whether some host told of this layer first, and then of the other one."""
+        return any(host in other.since and since < other.since[host] for host, since in self.since.items())
+
+    def is_past(self, host: _Host) -> bool:
+        """Whether a host has nothing more to do here."""
+        if host in self.done:
+            return host.layer is not self or self.done[host] == self.total
+        return host.gate > 0 or (host.layer is not None and self.before(host.layer))
+
+    def encode(self, completed: int) -> bytes:
+        """Return the line that tells how much is done; what was told is never taken back."""
+        self.completed = max(completed, self.completed or 0)
+        line = {"status": self._status, "digest": self._digest, "total": self.total * len(self.hosts)}
+        return msgspec.json.encode(line | {"completed": self.completed} if self.completed else line)
+
+
+class Progress:
+    """Merges what several hosts say about one pull, push or create. Made for one request, not for use by two threads.
+
+    With one host, every line is what that host sent, byte for byte.
+
+    The last line is never among those that `feed` returns: it is what `end` returns, so that a caller can first see to
+    it that what the line says is true. Every host should be read to the end of its answer: a `create` that has to pull
+    first says `success` in the middle, and a host that says more after that runs again.
+
+    Args:
+        hosts: The labels of all hosts that do it.
+    """
+
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self._hosts = {label: _Host() for label in hosts}
+        self._merges = len(self._hosts) > 1
+        self._last: bytes | None = None
+        self._lines = 0
+        self._room = _ROOM
+        self._layers: dict[tuple[str, str], _Layer] = {}
+        self._statuses: set[tuple[str, str]] = set()
+        self._waiting: deque[_Layer | bytes] = deque()
+        self._gates: dict[int, bytes] = {}
+        self._news: list[str] = []
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Those that neither succeeded nor failed."""
+        return tuple(label for label, host in self._hosts.items() if host.running)
+
+    @property
+    def succeeded(self) -> tuple[str, ...]:
+        """Those whose last line was `success`."""
+        return tuple(label for label, host in self._hosts.items() if host.succeeded)
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """The reason of each host that failed."""
+        return MappingProxyType({label: host.reason for label, host in self._hosts.items() if host.reason is not None})
+
+    def feed(self, label: str, line: bytes) -> list[bytes]:
+        """Take a line of a host, without its line feed; return the lines to send, without line feeds.
+
+        A line that is no JSON object, or has other types in it than Ollama's, is a failure of the host. After its
+        failure nothing that a host says counts.
+        """
+        host = self._hosts[label]
+        if host.reason is not None or not line.strip():
+            return []
+        try:
+            said = _LINE.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self.fail(label, _NONSENSE)
+        if not self._merges:
+            return self._relay(host, said, line)
+        if said.error is not None:
+            return self.fail(label, said.error)
+        self._lines += 1
+        self._tell_news(label)
+        host.succeeded = said.status == "success" and not said.digest
+        if not self._place(host, said, line):
+            return self.fail(label, "said more different things than can be remembered")
+        if host.succeeded:
+            self._news.append(label)
+        return self._turn(host.layer)
+
+    def fail(self, label: str, reason: str) -> list[bytes]:
+        """Take that a host cannot go on, for a reason that is no line of its own; return the lines to send.
+
+        This holds even for a host that said `success`. Only a host's first failure counts.
+        """
+        host = self._hosts[label]
+        if host.reason is not None:
+            return []
+        host.reason = _shortened(reason)
+        host.succeeded = False
+        if not self._merges:
+            self._last = None
+            return []
+        self._tell_news(label)
+        return [_status(f"{label} failed: {host.reason}"), *self._turn(None)]
+
+    def end(self, *, enough: bool) -> bytes:
+        """Return the last line, when no host runs any more.
+
+        Args:
+            enough: Whether as many hosts succeeded as have to.
+        """
+        if self._last is not None:
+            return self._last
+        return _status("success") if enough else msgspec.json.encode({"error": self.error_text()})
+
+    def error_text(self) -> str:
+        """Return why it did not succeed: the hosts by their reasons, and those that it did succeed on.
+
+        With one host it is the host's reason alone.
+        """
+        reasons: dict[str, list[str]] = {}
+        for label, host in self._hosts.items():
+            if not host.succeeded:
+                reasons.setdefault("did not end" if host.reason is None else host.reason, []).append(label)
+        if not self._merges:
+            return next(iter(reasons), "no host was asked")
+        text = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in reasons.items())
+        if not self.succeeded:
+            return text
+        done = f"it is on {', '.join(self.succeeded)}"
+        return f"{text}. I{done[1:]}" if text else f"{done} alone"
+
+    def _relay(self, host: _Host, said: _Line, line: bytes) -> list[bytes]:
+        """Return a single host's lines as they came, but for one that can be the last one."""
+        lines = [line] if self._last is None else [self._last, line]
+        self._last = None
+        host.succeeded = said.error is None and said.status == "success"
+        if said.error is not None:
+            host.reason = _shortened(said.error)
+        if not host.running:
+            self._last = lines.pop()
+        return lines
+
+    def _tell_news(self, label: str) -> None:
+        """Tell who succeeded, now that others go on; not of the host itself, whose `success` was not its last line."""
+        self._waiting.extend(_status(f"{other}: success") for other in self._news if other != label)
+        self._news.clear()
+
+    def _place(self, host: _Host, said: _Line, line: bytes) -> bool:
+        """Put a line where its turn is waited for; return whether there is room to remember it."""
+        if said.digest and 0 < said.total <= _LARGEST:
+            layer = self._layers.get((said.status, said.digest))
+            if layer is None:
+                layer = self._layers[said.status, said.digest] = _Layer(said)
+                self._waiting.append(layer)
+                self._remember(said)
+            layer.tell(host, said, self._lines)
+            host.layer = layer
+            return self._room >= 0
+        host.layer = None
+        gate = 0 if said.digest else _GATES.get(said.status, 0)
+        host.gate = max(host.gate, gate)
+        if gate:
+            self._gates.setdefault(gate, line)
+        elif (said.status, said.digest) not in self._statuses:
+            self._statuses.add((said.status, said.digest))
+            self._waiting.append(line)
+            self._remember(said)
+        return self._room >= 0
+
+    def _remember(self, said: _Line) -> None:
+        self._room -= len(said.status) + len(said.digest) + _OVERHEAD
+
+    def _turn(self, subject: _Layer | None) -> list[bytes]:
+        """Return what may be sent now, after a line about a layer, or about none."""
+        hosts = self._hosts.values()
+        running = [host for host in hosts if host.running]
+        if not running and not self.succeeded:
+            return []  # nobody goes on, and nobody went further
+        lines: list[bytes] = []
+        while self._waiting:
+            first = self._waiting[0]
+            if isinstance(first, bytes):
+                lines.append(first)
+            elif all(first.is_past(host) for host in running):
+                first.hosts = first.hosts or [host for host in hosts if host.reason is None]
+                lines.append(first.encode(first.total * len(first.hosts)))
+            else:
+                return lines + self._tell(first, is_subject=first is subject)
+            self._waiting.popleft()
+        for gate in sorted(self._gates):
+            ...
+        return lines

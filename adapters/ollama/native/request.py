@@ -1,0 +1,110 @@
+"""Native requests to a model: of their bodies only what decides where they go, and what the configuration adds.
+
+Everything else stays as the caller wrote it, down to the byte where nothing has to change (wire.md 1.4, 1.7, 1.9).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from adapters.ollama.names import canonical
+from adapters.ollama.native.body import Body, decode_body
+from adapters.types import Call, KeepAlive, NativeRequest, Think
+
+CHAT = "/api/chat"
+GENERATE = "/api/generate"
+EMBED = "/api/embed"
+EMBEDDINGS = "/api/embeddings"
+SHOW = "/api/show"
+
+_JSON = ((b"content-type", b"application/json"),)
+
+_SAY_WHEN_EMPTY: dict[str, Callable[[Body], bool]] = {
+    CHAT: lambda body: body.get("messages") in (None, []),
+    GENERATE: lambda body: body.get("prompt") in (None, ""),
+}
+"""How a request to write text says that none is wanted: it only loads the model, or unloads it."""
+
+_SETTINGS = {
+    CHAT: frozenset({"options", "keep_alive", "think", "truncate"}),
+    GENERATE: frozenset({"options", "keep_alive", "think", "truncate"}),
+    EMBED: frozenset({"options", "keep_alive", "truncate"}),
+    EMBEDDINGS: frozenset({"options", "keep_alive"}),
+    SHOW: frozenset[str](),
+}
+"""Which settings of a model mean something where."""
+
+_NO_TIME = re.compile(r"[+-]?(?:0+(?:\.0*)?|\.0+)(?:h|m|s|ms|us|µs|μs|ns)?")
+
+
+def decode_request(path: str, data: bytes) -> NativeRequest:
+    """Return what a body asks for.
+
+    A field of a wrong type is left to a host to refuse, who does it in its own words.
+
+    Args:
+        path: Where it was asked.
+        data: The body.
+
+    Raises:
+        InvalidRequest: It is no JSON, or gives one field twice.
+    """
+    body = decode_body(data)
+    empty = _SAY_WHEN_EMPTY.get(path)
+    return NativeRequest(
+        path=path,
+        model=body.text("model") or (body.text("name") if path == SHOW else ""),
+        stream=empty is not None and body.get("stream") is not False,
+        body=body,
+        runs=path != SHOW,
+        unloads=empty is not None and _is_no_time(body.get("keep_alive")) and empty(body),
+    )
+
+
+def changes_by(
+    request: NativeRequest,
+    *,
+    options: Mapping[str, Any],
+    keep_alive: KeepAlive | None,
+    think: Think | None,
+    truncate: bool | None,
+) -> dict[str, Any]:
+    """Return what a model's settings say where the caller said nothing: the fields that change on the way to a host."""
+    body, known = request.body, _SETTINGS[request.path]
+    said: dict[str, Any] = {"keep_alive": keep_alive, "think": think, "truncate": truncate}
+    if body.get("raw") is True:
+        del said["think"]  # a model is not asked anything there, so its settings do not count
+    changes = {
+        name: value for name, value in said.items() if name in known and value is not None and not body.has(name)
+    }
+    if options and "options" in known:
+        own = body.get("options") if body.has("options") else {}
+        if isinstance(own, dict):
+            merged = {**options, **{name: value for name, value in own.items() if value is not None}}
+            changes |= {"options": merged} if merged != own else {}
+    return changes
+
+
+def encode_request(request: NativeRequest, *, model: str) -> Call:
+    """Return the call to a host. The body is the caller's own, unless settings or an alias change it.
+
+    Args:
+        request: What is asked.
+        model: The host's name for the model.
+
+    Raises:
+        InvalidRequest: The request cannot be written.
+    """
+    changes = request.changes
+    if canonical(request.model) != canonical(model):
+        changes = {**changes, "name" if not request.body.text("model") else "model": model}
+    return Call(method="POST", target=request.path, headers=_JSON, body=request.body.with_fields(changes))
+
+
+def _is_no_time(keep_alive: Any) -> bool:
+    """Whether a model is not to be kept at all."""
+    if isinstance(keep_alive, str):
+        return _NO_TIME.fullmatch(keep_alive) is not None
+    return isinstance(keep_alive, int | float) and not isinstance(keep_alive, bool) and keep_alive == 0
