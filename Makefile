@@ -26,8 +26,9 @@ check: $(VENV)/dev.stamp ## lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-conformance: $(VENV)/dev.stamp $(TIKTOKEN) ## write docs/conformance.md anew, from the tests that show what it says
-	$(BIN)/python -m pytest -q -p tests.conformance.plugin --write-conformance -m shows tests/e2e
+conformance: $(JS)/node_modules/.package-lock.json $(TIKTOKEN) ## write the pages anew that tests make: conformance and ollama-clients
+	$(BIN)/python -m pytest -q -p tests.conformance.plugin --write-conformance -m "shows or uses" \
+		tests/e2e tests/native tests/interop
 
 bench: $(VENV)/dev.stamp ## measure CPU, latency and memory, and print the table
 	$(BIN)/python -m benchmarks

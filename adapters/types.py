@@ -330,6 +330,7 @@ class Model(Struct, frozen=True, kw_only=True):
         size: Bytes on disk.
         modified: Seconds since the epoch when it was made or pulled.
         context_length: The longest context it was trained for, in tokens; None when the host does not say.
+        entry: All that the host says of it, as a JSON object in the host's own bytes.
     """
 
     name: str
@@ -337,6 +338,7 @@ class Model(Struct, frozen=True, kw_only=True):
     size: int = 0
     modified: int = 0
     context_length: int | None = None
+    entry: Raw = Raw(b"{}")
 
 
 class Resident(Struct, frozen=True, kw_only=True):
@@ -348,6 +350,7 @@ class Resident(Struct, frozen=True, kw_only=True):
         size: Bytes of memory it takes.
         size_vram: How many of them are on GPUs.
         context_length: The context it was loaded with, in tokens; 0 when the host does not say.
+        entry: As in `Model`.
     """
 
     name: str
@@ -355,6 +358,7 @@ class Resident(Struct, frozen=True, kw_only=True):
     size: int = 0
     size_vram: int = 0
     context_length: int = 0
+    entry: Raw = Raw(b"{}")
 
 
 class Profile(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from benchmarks.host import Script
 from benchmarks.load import Address, Window, drive, hold
 from benchmarks.measure import cpu_seconds, percentile, resident_bytes
 from benchmarks.processes import LOOPBACK, Cores, Running, running
-from benchmarks.targets import NATIVE, Target
+from benchmarks.targets import NATIVE, Dialect, Target
 
 SHORT = Script("short", tokens=16)
 FAST = Script("fast", tokens=64)
@@ -103,11 +103,23 @@ def _paced(bench: Bench, target: Target, seconds: float) -> tuple[float, ...]:
     return (cpu / window.pieces * 1e6,)
 
 
-def _drive(bench: Bench, target: Target, script: Script, seconds: float, callers: int) -> tuple[Window[float], float]:
+def _native(bench: Bench, target: Target, seconds: float) -> tuple[float, ...]:
+    chat, chat_cpu = _drive(bench, target, SHORT, seconds, callers=32, dialect=NATIVE)
+    fast, fast_cpu = _drive(bench, target, FAST, seconds, callers=32, dialect=NATIVE)
+    return (
+        chat_cpu / chat.answers * 1e6,
+        fast_cpu / fast.pieces * 1e6,
+        *_vectors("float", bench, target, seconds, dialect=NATIVE)[:1],
+    )
+
+
+def _drive(
+    bench: Bench, target: Target, script: Script, seconds: float, callers: int, dialect: Dialect | None = None
+) -> tuple[Window[float], float]:
     process = bench.started(target)
     window = drive(
         process.address,
-        target.question(script, stream=script is not SHORT),
+        target.question(script, stream=script is not SHORT, dialect=dialect),
         lambda: cpu_seconds(process.pid),
         callers=callers,
         seconds=seconds,
@@ -116,11 +128,13 @@ def _drive(bench: Bench, target: Target, script: Script, seconds: float, callers
     return window, window.after - window.before
 
 
-def _vectors(encoding: str, bench: Bench, target: Target, seconds: float) -> tuple[float, ...]:
+def _vectors(
+    encoding: str, bench: Bench, target: Target, seconds: float, dialect: Dialect | None = None
+) -> tuple[float, ...]:
     process = bench.started(target)
     window = drive(
         process.address,
-        target.vectors_question(VECTORS, encoding),
+        target.vectors_question(VECTORS, encoding, dialect=dialect),
         lambda: cpu_seconds(process.pid),
         callers=32,
         seconds=seconds,
@@ -210,6 +224,18 @@ CASES = (
         windows=3,
         seconds=2,
         method="As vectors, and the gateway makes base64 of them; nginx does not.",
+    ),
+    Case(
+        "native",
+        (
+            Figure("native_cpu_us", "CPU per short chat request of Ollama's own API, µs", goal=150),
+            Figure("native_token_us", "CPU per token of it, streams of 64 at once, µs", goal=6),
+            Figure("native_vectors_us", "CPU per 32 vectors of 768 numbers of it, µs", ratio=1.5, digits=0),
+        ),
+        _native,
+        windows=3,
+        seconds=2,
+        method="As chat, fast and vectors, and callers of the gateway too speak Ollama's own API.",
     ),
     Case(
         "latency",

@@ -119,13 +119,13 @@ class Target(ABC):
             host: The port of the host behind it.
         """
 
-    def question(self, script: Script, *, stream: bool) -> Question:
-        """Return a short chat request to it, and how its answer is checked."""
-        return self.dialect.question(script, stream=stream, headers=self.headers)
+    def question(self, script: Script, *, stream: bool, dialect: Dialect | None = None) -> Question:
+        """Return a short chat request to it, in its own dialect or in another, and how its answer is checked."""
+        return (dialect or self.dialect).question(script, stream=stream, headers=self.headers)
 
-    def vectors_question(self, script: Script, encoding: str) -> Question:
+    def vectors_question(self, script: Script, encoding: str, *, dialect: Dialect | None = None) -> Question:
         """Return a request for vectors to it, and how its answer is checked."""
-        return self.dialect.vectors_question(script, encoding, headers=self.headers)
+        return (dialect or self.dialect).vectors_question(script, encoding, headers=self.headers)
 
 
 class Gateway(Target):

@@ -16,14 +16,19 @@ from gateway.api.chat import ChatCompletions
 from gateway.api.completions import Completions
 from gateway.api.embeddings import Embeddings
 from gateway.api.models import DeleteModel, Model, Models
+from gateway.api.native.blobs import Blobs
 from gateway.api.native.inference import Relay
+from gateway.api.native.listing import Ps, Root, Status, Tags, Version
+from gateway.api.native.management import Copy, Delete, Make, Pull, Push
+from gateway.api.native.passing import Elsewhere, Passing
 from gateway.api.operations import Healthz, MetricsPage, Readyz
 from gateway.auth import Keyring, RequireKey
 from gateway.catalogue import Catalogue
 from gateway.config import HostSettings
 from gateway.cors import Cors
-from gateway.fleet import Fleet
+from gateway.fleet import DEMO, Fleet
 from gateway.images import Images
+from gateway.management.managed import Managed
 from gateway.metrics import Metrics
 from gateway.record import Record
 
@@ -54,14 +59,17 @@ class Gateway:
         self._keyring = Keyring(settings.keys)
         self._images = Images(settings)
         self._settings = settings
-        demos = [HostSettings(url=demo.url, name="demo", parallel=16)] if demo else []
+        demos = [HostSettings(url=demo.url, name=DEMO, parallel=16)] if demo else []
         self.fleet = Fleet(
             [*settings.hosts, *demos],
             timeouts=settings.timeouts,
             interval=settings.probe_interval,
             metrics=self._metrics,
         )
-        router = Router(self._routes(), redirect_slashes=False, lifespan=self._lifespan)
+        self._managed = Managed(self.fleet, self._catalogue, settings)
+        routes = [*self._routes(), *self._management()]
+        elsewhere = Elsewhere(routes, self._for_admins(Passing(settings, self._managed, self._running)))
+        router = Router(routes, redirect_slashes=False, default=elsewhere, lifespan=self._lifespan)
         self.app: ASGIApp = Answering(router, self._metrics)
         if settings.cors.origins:
             self.app = Cors(self.app, settings.cors.origins)
@@ -83,14 +91,7 @@ class Gateway:
 
     def _routes(self) -> Sequence[BaseRoute]:
         settings, fleet, catalogue, running = self._settings, self.fleet, self._catalogue, self._running
-        keyed = [
-            Middleware(
-                RequireKey,
-                keyring=self._keyring,
-                open_to_all=settings.auth == "none",
-                origins=settings.cors.origins,
-            )
-        ]
+        keyed = [Middleware(self._keyed)]
         return [
             Route(
                 "/v1/chat/completions",
@@ -112,14 +113,50 @@ class Gateway:
             ),
             Route("/v1/models", Models(fleet, catalogue), methods=["GET"], middleware=keyed),
             Route("/v1/models/{model:path}", Model(fleet, catalogue), methods=["GET"], middleware=keyed),
-            Route("/v1/models/{model:path}", DeleteModel(), methods=["DELETE"], middleware=keyed),
             *(
                 Route(path, Relay(settings, fleet, catalogue, running), methods=["POST"], middleware=keyed)
                 for path in (native.CHAT, native.GENERATE, native.EMBED, native.EMBEDDINGS, native.SHOW)
             ),
+            Route("/", Root(), methods=["GET"]),
+            Route("/api/version", Version(fleet), methods=["GET"], middleware=keyed),
+            Route("/api/tags", Tags(fleet, catalogue), methods=["GET"], middleware=keyed),
+            Route("/api/ps", Ps(fleet), methods=["GET"], middleware=keyed),
+            Route("/api/status", Status(fleet), methods=["GET"], middleware=keyed),
             Route("/healthz", Healthz(), methods=["GET"]),
             Route("/readyz", Readyz(fleet), methods=["GET"]),
             Route("/metrics", MetricsPage(self._metrics, fleet), methods=["GET"], middleware=keyed),
+        ]
+
+    def _keyed(self, app: ASGIApp, scope: str = "") -> ASGIApp:
+        """Return an endpoint behind a check of the caller's key."""
+        return RequireKey(
+            app,
+            keyring=self._keyring,
+            open_to_all=self._settings.auth == "none",
+            origins=self._settings.cors.origins,
+            scope=scope,
+        )
+
+    def _for_admins(self, app: ASGIApp) -> ASGIApp:
+        """Return an endpoint behind a check that the caller may manage models."""
+        return self._keyed(app, "admin")
+
+    def _management(self) -> Sequence[BaseRoute]:
+        parts = self._settings, self._managed, self._running
+        for_admins = [Middleware(self._for_admins)]
+        return [
+            Route("/api/pull", Pull(*parts), methods=["POST"], middleware=for_admins),
+            Route("/api/push", Push(*parts), methods=["POST"], middleware=for_admins),
+            Route("/api/create", Make(*parts), methods=["POST"], middleware=for_admins),
+            Route("/api/copy", Copy(*parts), methods=["POST"], middleware=for_admins),
+            Route("/api/delete", Delete(*parts), methods=["DELETE"], middleware=for_admins),
+            Route("/api/blobs/{digest}", Blobs(*parts), methods=["HEAD", "POST"], middleware=for_admins),
+            Route(
+                "/v1/models/{model:path}",
+                DeleteModel(self._managed, self._catalogue, self._running),
+                methods=["DELETE"],
+                middleware=for_admins,
+            ),
         ]
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from gateway.config import ModelSettings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from gateway.config import Placement
 
 RequestT = TypeVar("RequestT", bound=Request)
 
@@ -46,6 +47,10 @@ class Catalogue:
         """Return the model that a caller's name means: the name itself, unless it is an alias."""
         name = canonical(model)
         return self._targets.get(name, model)
+
+    def placement(self, model: str) -> Placement | None:
+        """Return which hosts get a model of this very name, which is not taken for an alias; None when nothing says it."""
+        return self._settings.get(canonical(model), _NOTHING).placement
 
     def checks_schemas(self, model: str) -> bool:
         """Whether `strict` means for a model that its answers are checked."""

@@ -17,6 +17,7 @@ EXPOSED = (
     "retry-after",
     "www-authenticate",
     "x-gateway-host",
+    "x-gateway-hosts-down",
     "x-gateway-ignored",
     "x-gateway-route",
     "x-request-id",

@@ -53,6 +53,7 @@ class Exchange:
     Attributes:
         request: The request with the configuration's defaults, and with what turned out to be ignored.
         digest: Which weights answer; empty before the first event.
+        media_type: The host's `content-type` for the answer; empty before the first event, and when it gave none.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class Exchange:
         "_response",
         "_wanted",
         "digest",
+        "media_type",
         "request",
     )
 
@@ -97,6 +99,7 @@ class Exchange:
         self._committed = False
         self.request = catalogue.apply(self._key, request)
         self.digest = ""
+        self.media_type = b""
 
     async def open(self) -> list[Event]:
         """Return the first events, or all of them when the request is not for a stream.
@@ -150,11 +153,6 @@ class Exchange:
         if events:
             self._note(events[-1])
         return events
-
-    @property
-    def media_type(self) -> bytes:
-        """The host's `content-type` for the answer, as long as the host is not let go; empty when it gave none."""
-        return _media_type(self._response) if self._response is not None else b""
 
     @property
     def settled(self) -> bool:
@@ -242,12 +240,12 @@ class Exchange:
         account.begin_attempt()
         account.host, account.model = choice.host, choice.model
         account.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
-        self._response = await self._dial(host, choice, request, profile)
+        self._response = response = await self._dial(host, choice, request, profile)
         self._decoder = decoder(request, call_id=lambda index: f"call_{account.token}_{index}")
         events = await self._first_events(whole=not request.stream)
         if not choice.resident and not (isinstance(request, NativeRequest) and not request.runs):
             self._fleet.loaded(choice)
-        self.request, self.digest = request, choice.digest
+        self.request, self.digest, self.media_type = request, choice.digest, _media_type(response)
         return events
 
     async def _profile(self, choice: Candidate, request: Request) -> Profile | None:

@@ -110,7 +110,7 @@ def _json(line: Line | dict[str, Any]) -> bytes:
     try:
         return _encoder.encode(line) + b"\n"
     except UnicodeEncodeError:  # half a surrogate pair, which a caller can write in JSON and UTF-8 cannot carry
-        return _encoder.encode({name: _printable(str(value)) for name, value in _fields(line).items()}) + b"\n"
+        return _encoder.encode({name: printable(str(value)) for name, value in _fields(line).items()}) + b"\n"
 
 
 def _text(line: Line | dict[str, Any]) -> bytes:
@@ -120,7 +120,7 @@ def _text(line: Line | dict[str, Any]) -> bytes:
     words = " ".join(f"{name}={_word(value)}" for name, value in fields.items())
     shown = "" if level == "info" else f"{level.upper()} "
     local = datetime.fromisoformat(time).astimezone().strftime("%H:%M:%S")
-    said = f"{local} {shown}{_printable(event)} {words}".rstrip()
+    said = f"{local} {shown}{printable(event)} {words}".rstrip()
     return said.encode() + b"\n" + trace.encode(errors="backslashreplace")
 
 
@@ -139,6 +139,6 @@ def _word(value: object) -> str:
     return text if plain and text and not set(text) & set(' "=\\') else json.dumps(text, ensure_ascii=not plain)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Escape what could forge a line or move a terminal's cursor."""
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

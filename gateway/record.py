@@ -97,10 +97,11 @@ class Record(Account):
         asked: The model as asked.
         status: The HTTP status that was sent; 0 before.
         stream: Whether the answer is a stream.
+        down: The hosts that were meant and are down, separated by a comma and a space.
     """
 
     __slots__ = (
-        "_duration", "_metrics", "_start", "asked", "caller", "method", "path", "request_id", "route", "status",
+        "_duration", "_metrics", "_start", "asked", "caller", "down", "method", "path", "request_id", "route", "status",
         "stream", "user",
     )  # fmt: skip
 
@@ -111,7 +112,7 @@ class Record(Account):
         self._duration = 0.0
         self.request_id = request_id.decode() if _REQUEST_ID.fullmatch(request_id) else f"req_{self.token}"
         self.method, self.path = method, path[:LONGEST]
-        self.route = self.caller = self.asked = ""
+        self.route = self.caller = self.asked = self.down = ""
         self.user: str | None = None
         self.status = 0
         self.stream = False

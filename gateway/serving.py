@@ -53,13 +53,15 @@ class Departure:
     Attributes:
         gone: Why, once it is so.
         tell: Called with why, when it becomes so; None while nobody wants to know.
+        unhurried: Whether the body may take as long as it likes: who reads it sees to it that it goes on.
     """
 
-    __slots__ = ("gone", "tell")
+    __slots__ = ("gone", "tell", "unhurried")
 
     def __init__(self) -> None:
         self.gone: GatewayError | None = None
         self.tell: Callable[[GatewayError], None] | None = None
+        self.unhurried = False
 
     def leave(self) -> None:
         """The connection is lost."""
@@ -117,7 +119,10 @@ class Protocol(HttpToolsProtocol):
     """
 
     patience = 60.0
-    """Seconds for a request's headers to arrive, for its body to arrive, and for a caller to take what is sent."""
+    """Seconds for a request's headers to arrive, for its body to arrive, and for a caller to take what is sent.
+
+    Only a body whose reader measures its progress instead (`Departure.unhurried`) may take longer.
+    """
 
     refused: Callable[[GatewayError], bytes]
     """Takes note of a request that is refused before it is one; returns the whole answer to it."""
@@ -154,8 +159,11 @@ class Protocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
                 self._go_on(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse(InvalidRequest("The request is not valid HTTP/1.1."))
+        except httptools.HttpParserError as error:
+            ours = error.__context__  # when it was one of the methods below that refused
+            self._refuse(
+                ours if isinstance(ours, GatewayError) else InvalidRequest("The request is not valid HTTP/1.1.")
+            )
         if self._awaited < 0:
             cycle = self._answered
             if self._timer is None and cycle is not None and cycle.more_body and not self.transport.is_closing():
@@ -176,6 +184,9 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        if not self.url.startswith((b"/", b"*")):
+            # It names a host of its own beside the Host header, which is the one that is checked.
+            raise InvalidRequest("A whole URL is asked for, as of a proxy, which this is not. Ask for the path alone.")
         self._awaited = -1
         if self._timer is not None:
             self._stop_waiting()
@@ -240,7 +251,8 @@ class Protocol(HttpToolsProtocol):
         if self._awaited > 0:
             self._refuse(late)
         elif self._awaited < 0 and self._departure.tell is not None:
-            self._departure.tell(late)  # its body is awaited by whoever answers it
+            if not self._departure.unhurried:
+                self._departure.tell(late)  # its body is awaited by whoever answers it
         else:
             self.transport.close()  # nothing was asked, or the body of what was refused does not end
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.routing import Route
 
 from adapters import errors
 from adapters.openai import completions_request, embeddings
 from adapters.openai.extensions import COMPLETION
 from adapters.options import KNOWN, LOAD, RETIRED
 from adapters.types import Usage
+from gateway.app import Gateway
 from gateway.config import HostSettings, KeySettings, ModelSettings, Settings
 from gateway.config.loading import variables
 from gateway.metrics import Metrics
@@ -110,3 +112,14 @@ def test_every_link_leads_somewhere():
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())]
 
     assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_address_of_ollamas_api_is_explained():
+    gateway = Gateway(Settings(demo=False))
+    routes = [route for route in (*gateway._routes(), *gateway._management()) if isinstance(route, Route)]
+    text = read("ollama.md").partition("\n## Errors\n")[0]
+    named = set(re.findall(r"`(/(?:api/[\w/{}]+)?)`|`(?:GET|HEAD|POST|DELETE) (/api/[\w/{}]+)`", text))
+
+    assert {route.path for route in routes if route.path.startswith("/api/") or route.path == "/"} == {
+        path for pair in named for path in pair if path
+    }

@@ -86,16 +86,7 @@ def decode_tags(body: bytes) -> tuple[Model, ...]:
     Raises:
         HostBroken: The answer makes no sense.
     """
-    return tuple(
-        Model(
-            name=model.name,
-            digest=model.digest,
-            size=model.size,
-            modified=_seconds(model.modified_at),
-            context_length=model.details.context_length,
-        )
-        for model in _decode(_TAGS, body).models or ()
-    )
+    return tuple(_model(entry) for entry in _decode(_LIST, body).models or ())
 
 
 def decode_ps(body: bytes) -> tuple[Resident, ...]:
@@ -104,7 +95,31 @@ def decode_ps(body: bytes) -> tuple[Resident, ...]:
     Raises:
         HostBroken: The answer makes no sense.
     """
-    return tuple(_decode(_PS, body).models or ())
+    return tuple(_resident(entry) for entry in _decode(_LIST, body).models or ())
+
+
+def _model(entry: Raw) -> Model:
+    model = _decode(_MODEL, entry)
+    return Model(
+        name=model.name,
+        digest=model.digest,
+        size=model.size,
+        modified=_seconds(model.modified_at),
+        context_length=model.details.context_length,
+        entry=entry,
+    )
+
+
+def _resident(entry: Raw) -> Resident:
+    model = _decode(_LOADED, entry)
+    return Resident(
+        name=model.name,
+        digest=model.digest,
+        size=model.size,
+        size_vram=model.size_vram,
+        context_length=model.context_length,
+        entry=entry,
+    )
 
 
 def _seconds(moment: str) -> int:
@@ -171,7 +186,7 @@ class _Details(Struct, frozen=True):
     context_length: int | None = None
 
 
-class _TaggedModel(Struct):
+class _Model(Struct):
     name: str
     digest: str = ""
     size: int = 0
@@ -179,12 +194,16 @@ class _TaggedModel(Struct):
     details: _Details = _Details()
 
 
-class _TagsAnswer(Struct):
-    models: list[_TaggedModel] | None
+class _Loaded(Struct):
+    name: str
+    digest: str = ""
+    size: int = 0
+    size_vram: int = 0
+    context_length: int = 0
 
 
-class _PsAnswer(Struct):
-    models: list[Resident] | None
+class _ListAnswer(Struct):
+    models: list[Raw] | None
 
 
 class _ShowAnswer(Struct):
@@ -194,8 +213,9 @@ class _ShowAnswer(Struct):
 
 
 _VERSION = msgspec.json.Decoder(_VersionAnswer)
-_TAGS = msgspec.json.Decoder(_TagsAnswer)
-_PS = msgspec.json.Decoder(_PsAnswer)
+_LIST = msgspec.json.Decoder(_ListAnswer)
+_MODEL = msgspec.json.Decoder(_Model)
+_LOADED = msgspec.json.Decoder(_Loaded)
 _SHOW = msgspec.json.Decoder(_ShowAnswer)
 _TEXT = msgspec.json.Decoder(str)
 _LENGTH: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
@@ -203,8 +223,10 @@ _LENGTH: msgspec.json.Decoder[int | None] = msgspec.json.Decoder(int | None)
 _Answer = TypeVar("_Answer")
 
 
-def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes) -> _Answer:
+def _decode(decoder: msgspec.json.Decoder[_Answer], body: bytes | Raw) -> _Answer:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise HostBroken("A host's answer about itself cannot be read.", detail=f"{error}: {body[:200]!r}") from error
+        raise HostBroken(
+            "A host's answer about itself cannot be read.", detail=f"{error}: {bytes(body)[:200]!r}"
+        ) from error

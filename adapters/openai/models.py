@@ -1,4 +1,4 @@
-"""The answers of `GET /v1/models` and `GET /v1/models/{id}` (wire.md 7)."""
+"""The answers of `GET /v1/models`, and `GET` and `DELETE /v1/models/{id}` (wire.md 7)."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ def encode_models(models: Sequence[ListedModel]) -> bytes:
 def encode_model(model: ListedModel) -> bytes:
     """Return one model."""
     return msgspec.json.encode(_model_object(model))
+
+
+def encode_deleted(model: str) -> bytes:
+    """Return that a model is gone, by the name that the caller gave it."""
+    return msgspec.json.encode({"id": model, "object": "model", "deleted": True})
 
 
 def _model_object(model: ListedModel) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from adapters.ollama.native.errors import encode_refusal
 from adapters.openai.errors import encode_error
 from gateway.api.unserved import unserved
 from gateway.log import log
+from gateway.management.targets import DOWN
 from gateway.record import LONGEST, Record
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Answering:
             status, form, body = refusal.status, (b"content-type", refusal.media_type), refusal.body
         else:
             body = encode_error(error)
-        await reply(send, record, status, body, [form, *error_headers(error)])
+        await reply(send, record, status, body, [form, *error_headers(error), *host_headers(record)])
 
 
 def is_native(path: str) -> bool:
@@ -133,6 +134,16 @@ def request_id(record: Record) -> tuple[bytes, bytes]:
     return b"x-request-id", record.request_id.encode()
 
 
+def host_headers(record: Record) -> Headers:
+    """Return what the headers of an answer say about the hosts that were asked, and those that could not be."""
+    headers: Headers = []
+    if record.host:
+        headers += (b"x-gateway-host", record.host.encode()), (b"x-gateway-route", record.why.encode())
+    if record.down:
+        headers.append((DOWN, record.down.encode()))
+    return headers
+
+
 def error_headers(error: GatewayError) -> Headers:
     """Return what the headers of an answer say about an error (wire.md 11.4)."""
     headers: Headers = []
@@ -161,8 +172,9 @@ def _meant(scope: Scope, record: Record, refusal: HTTPException) -> GatewayError
             "Add the origin to `cors.origins` in its configuration.",
             detail=f"origin {origin}",
         )
-    # HEAD stands before GET, as with Ollama.
-    allow = tuple(sorted((refusal.headers or {})["Allow"].split(", "), reverse=is_native(record.path)))
+    # With Ollama HEAD stands first.
+    first = "HEAD" if is_native(record.path) else ""
+    allow = tuple(sorted((refusal.headers or {})["Allow"].split(", "), key=lambda method: (method != first, method)))
     served = f"{' and '.join(allow)} {'is' if len(allow) == 1 else 'are'}"
     message = f"{record.method} is not served at {record.path}; {served}."
     return MethodNotAllowed(message, allow=allow)

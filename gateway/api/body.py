@@ -1,12 +1,15 @@
-"""Reads a request's body, within bounds of size and time."""
+"""Reads a request's body, within bounds of size and time: whole, or piece by piece."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from adapters.errors import BodyTooLarge, CallerLeft, UnsupportedEncoding
+from adapters.errors import BodyTimeout, BodyTooLarge, CallerLeft, UnsupportedEncoding
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from starlette.types import Receive, Scope
 
 
@@ -40,7 +43,45 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int) -> bytes:
         if not message["more_body"]:
             return bytes(body)
         message = await receive()
-    raise CallerLeft("The caller closed the connection before the request was whole.")
+    raise _left()
+
+
+async def body_pieces(receive: Receive, *, patience: float) -> AsyncGenerator[bytes, None]:
+    """Yield the body piece by piece, none of them empty. Its size is not bounded, nor its time as long as it goes on.
+
+    The caller is made to wait while nobody asks for the next piece, and that time does not count. To be used within an
+    `Ending` that is unhurried, for else the server bounds the time of the whole.
+
+    Args:
+        receive: The request's channel.
+        patience: Seconds that may pass without a byte.
+
+    Raises:
+        BodyTimeout: Nothing came for too long.
+        CallerLeft: The connection is closed before the body's end.
+    """
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(patience):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTimeout(f"Nothing more of the request arrived for {patience:g} seconds.") from None
+        if message["type"] != "http.request":
+            raise _left()
+        more = message["more_body"]
+        if message["body"]:
+            yield message["body"]
+
+
+def body_length(scope: Scope) -> int | None:
+    """Return how many bytes the body says that it has; None when its end will tell."""
+    headers = dict(scope["headers"])
+    return None if b"transfer-encoding" in headers else int(headers.get(b"content-length", 0))
+
+
+def _left() -> CallerLeft:
+    return CallerLeft("The caller closed the connection before the request was whole.")
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -25,13 +25,15 @@ class Ending:
     Args:
         scope: The request.
         running: Where it can be found while the work goes on.
+        unhurried: Whether the request's body may take as long as it goes on; whoever reads it sees to that.
     """
 
-    __slots__ = ("_departure", "_error", "_running", "_task")
+    __slots__ = ("_departure", "_error", "_running", "_task", "_unhurried")
 
-    def __init__(self, scope: Scope, running: set[Ending]) -> None:
+    def __init__(self, scope: Scope, running: set[Ending], *, unhurried: bool = False) -> None:
         self._departure = scope["departure"]
         self._running = running
+        self._unhurried = unhurried
         self._error: GatewayError | None = None
 
     def __enter__(self) -> Self:
@@ -40,6 +42,7 @@ class Ending:
         self._task = task
         self._running.add(self)
         self._departure.tell = self.end
+        self._departure.unhurried = self._unhurried
         if self._departure.gone is not None:
             self.end(self._departure.gone)
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from adapters.errors import CallerLeft, GatewayError
-from gateway.api.answering import JSON, Headers, reply, request_id, told
+from gateway.api.answering import JSON, Headers, host_headers, reply, request_id, told
 from gateway.api.ending import Ending
 from gateway.choices import Source
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Batch = TypeVar("Batch")
 _Given = TypeVar("_Given", covariant=True)
 _Taken = TypeVar("_Taken", contravariant=True)
+
+WHOLE: Headers = [JSON]
 
 SSE: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -73,9 +75,9 @@ class Giving:
         self._encoder: Encoder[Any] | None = None
         self.source: Source | None = None
 
-    async def whole(self, body: bytes, ignored: Sequence[str], form: Headers = [JSON]) -> None:  # noqa: B006
+    async def whole(self, body: bytes, ignored: Sequence[str], form: Headers = WHOLE, *, status: int = 200) -> None:
         """Send a whole answer, in the form that these headers say."""
-        await reply(self._send, self._record, 200, body, [*form, *answer_headers(self._record, ignored)])
+        await reply(self._send, self._record, status, body, [*form, *answer_headers(self._record, ignored)])
 
     async def stream(
         self,
@@ -137,7 +139,7 @@ class Giving:
 
 def answer_headers(record: Record, ignored: Sequence[str]) -> Headers:
     """Return what the headers of an answer say about how it came to be."""
-    headers = [(b"x-gateway-host", record.host.encode()), (b"x-gateway-route", record.why.encode())]
+    headers = host_headers(record)
     if ignored:
         headers.append((b"x-gateway-ignored", ", ".join(ignored).encode()))
     return headers

@@ -6,18 +6,24 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from adapters.errors import Forbidden
+from adapters.errors import HostLacksModel, ModelNotFound
 from adapters.ollama.names import canonical
-from adapters.openai.models import ListedModel, encode_model, encode_models
+from adapters.ollama.native.management import encode_delete
+from adapters.openai.models import ListedModel, encode_deleted, encode_model, encode_models
 from gateway.absence import absent
 from gateway.api.answering import JSON, reply
+from gateway.api.giving import Giving
+from gateway.management.everywhere import everywhere
+from gateway.management.targets import wished
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from adapters.types import Model as HostsModel
+    from gateway.api.ending import Ending
     from gateway.catalogue import Catalogue
     from gateway.fleet import Fleet, Host
+    from gateway.management.managed import Managed
     from gateway.record import Record
 
 
@@ -52,16 +58,34 @@ class Model:
 
 
 class DeleteModel:
-    """`DELETE /v1/models/{id}`: refused, for it needs an admin's key, and keys have no scopes."""
+    """`DELETE /v1/models/{id}`: the end of a model on every host that has it. An alias is no model."""
+
+    def __init__(self, managed: Managed, catalogue: Catalogue, running: set[Ending]) -> None:
+        self._managed = managed
+        self._catalogue = catalogue
+        self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["record"]
         record.route = "model"
-        record.asked = scope["path_params"]["model"]
-        raise Forbidden(
-            "To delete a model needs an admin's key, and no key is one yet. Delete it on its host: `ollama rm MODEL`.",
-            param="model",
-        )
+        record.asked = asked = scope["path_params"]["model"]
+        async with Giving(scope, self._running, send) as giving:
+            targets = self._managed.for_all(wished(scope["headers"]))
+            try:
+                await everywhere(self._managed, targets, encode_delete(asked), record)
+            except HostLacksModel as error:
+                raise self._absent(asked) from error
+            await giving.whole(encode_deleted(asked), ())
+
+    def _absent(self, asked: str) -> ModelNotFound:
+        for alias, model in self._catalogue.aliases.items():
+            if canonical(alias) == canonical(asked):
+                return ModelNotFound(
+                    f"{alias!r} is an alias of {model!r}, and no model. Delete {model!r}, or take the alias out of the "
+                    "gateway's configuration.",
+                    param="model",
+                )
+        return self._catalogue.not_found(asked, self._managed.fleet.names())
 
 
 def listed(fleet: Fleet, catalogue: Catalogue) -> dict[str, ListedModel]:

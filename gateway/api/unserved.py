@@ -27,7 +27,7 @@ _REASONS = {
         "containers content_provenance_checks decisions evals organization projects safety skills vaults "
         "webhook_endpoints webhook_event_types"
     ),
-    "Ollama's own API is not served yet; use OpenAI's, which begins at /v1.": "api",
+    "Ollama's own API begins at /api: leave /v1 out of the address that this client is given.": "api",
 }
 """Why the other addresses of OpenAI, Anthropic and Ollama are not served, by what follows /v1/; the first counts."""
 

@@ -1,6 +1,7 @@
 """The configuration: what can be set, where it is read from, and what is wrong with it."""
 
 from gateway.config.loading import load
+from gateway.config.placement import Placement, parse_placement
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.settings import (
     CorsSettings,
@@ -8,7 +9,6 @@ from gateway.config.settings import (
     ImageSettings,
     KeySettings,
     ModelSettings,
-    Placement,
     Settings,
     Timeouts,
 )
@@ -25,4 +25,5 @@ __all__ = [
     "Settings",
     "Timeouts",
     "load",
+    "parse_placement",
 ]

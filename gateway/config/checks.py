@@ -7,13 +7,14 @@ import ipaddress
 import math
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from adapters.errors import InvalidRequest
 from adapters.ollama.names import canonical
 from adapters.options import KNOWN, RETIRED, check_keep_alive, check_option
 from adapters.types import KeepAlive
 from gateway.config.allow import Allowed
+from gateway.config.placement import WORDS, Placement
 from gateway.config.settings import HostSettings, ImageSettings, KeySettings, ModelSettings, Settings
 from gateway.config.source import Path
 from gateway.hop.origin import Origin, parse_origin
@@ -33,7 +34,13 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _check_listen(settings)
     if not settings.hosts and not settings.demo:
         yield ("hosts",), "is empty, and `demo` is false: no host is left", "Add a host, or write `demo: true`."
-    yield from _check_hosts(settings.hosts)
+    wrong_hosts = list(_check_hosts(settings.hosts))
+    yield from wrong_hosts
+    if not wrong_hosts:  # else it is not sure which names there are
+        labels = [host.label for host in settings.hosts]
+        yield from _check_placement(("placement",), settings.placement, labels)
+        for name, model in settings.models.items():
+            yield from _check_placement(("models", name, "placement"), model.placement, labels)
     yield from _check_models(settings.models)
     yield from _check_keys(settings.keys)
     yield from _check_origins(settings.cors.origins)
@@ -120,11 +127,32 @@ def _check_hosts(hosts: tuple[HostSettings, ...]) -> Iterator[Finding]:
             continue
         if not re.fullmatch(r"[\x21-\x7e]{1,64}", host.label):
             yield (*at, "name"), "must be 1 to 64 visible ASCII characters", ""
+        elif "," in host.label:
+            yield (*at, "name"), "must not have a comma, which stands between names of hosts", ""
+        elif host.label in WORDS:
+            yield (*at, "name"), f"{host.label!r} stands for other hosts where hosts are named", "Choose another name."
         elif host.label in labels:
             other = labels[host.label]
             whose = f"hosts[{other}]" if other >= 0 else "the demo host"
             yield (*at, "name"), f"{host.label!r} is already the name of {whose}", "Give each host a name of its own."
         labels.setdefault(host.label, index)
+
+
+def _check_placement(at: Path, placement: Placement | None, labels: Sequence[str]) -> Iterator[Finding]:
+    known = f"The hosts are {', '.join(labels)}." if labels else "There are none."
+    named = placement if isinstance(placement, tuple) else ()
+    if placement == ():
+        yield at, "names no host", "Write all, any, or names of hosts."
+    for index, label in enumerate(named):
+        here = (*at, index)
+        if label in WORDS:
+            yield here, f"{label!r} is no host", f"It must stand alone: `placement: {label}`."
+        elif label == "demo":
+            yield here, "'demo' is the simulated host, which gets no models", known
+        elif label not in labels:
+            yield here, f"there is no host {label!r}", known
+        elif label in named[:index]:
+            yield here, f"{label!r} is given twice", "Name each host once."
 
 
 def _check_headers(at: Path, host: HostSettings, origin: Origin) -> Iterator[Finding]:
@@ -220,6 +248,8 @@ def _check_keys(keys: tuple[KeySettings, ...]) -> Iterator[Finding]:
         if key.name in names:
             yield (*at, "name"), f"{key.name!r} is given twice", "Give each key a name of its own."
         names.add(key.name)
+        if len(set(key.scopes)) < len(key.scopes):
+            yield (*at, "scopes"), "names a scope twice", "Name each once."
         if bool(key.secret) == bool(key.sha256):
             yield (
                 at,

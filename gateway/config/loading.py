@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from gateway.config.checks import check
+from gateway.config.placement import parse_placement
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.settings import (
     CorsSettings,
@@ -34,7 +35,7 @@ TABLES: dict[str, type[Any]] = {"models": ModelSettings}
 GROUPS: dict[str, type[Any]] = {"cors": CorsSettings, "images": ImageSettings, "timeouts": Timeouts}
 
 _TEXTS: frozenset[Path] = frozenset(
-    (name,) for name in Settings.__struct_fields__ if isinstance(getattr(Settings(), name), str)
+    (name,) for name, kind in get_type_hints(Settings).items() if kind is str or get_origin(kind) is Literal
 )
 """Settings whose variables are taken as they are: as YAML, `[::1]:11435` would be a list."""
 
@@ -43,6 +44,7 @@ _KUBERNETES = re.compile(r"(_SERVICE_HOST|_SERVICE_PORT(_.+)?|_PORT_[0-9]+_(TCP|
 
 _PATH = re.compile(r" - at `\$(?P<path>.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`")
+_NO_WORD = re.compile(r"Invalid enum value '(?P<word>.*)'", re.DOTALL)
 
 
 def variables() -> dict[str, Path]:
@@ -112,7 +114,8 @@ class _Loading:
             if name in Settings.__struct_fields__:
                 self._read(source, name, value)
             else:
-                self._problem(source, (str(name),), "unknown setting", _did_you_mean(str(name), Settings))
+                hint = _did_you_mean(str(name), Settings.__struct_fields__)
+                self._problem(source, (str(name),), "unknown setting", hint)
 
     def read_environment(self, environ: Mapping[str, str]) -> None:
         known = variables()
@@ -156,11 +159,12 @@ class _Loading:
         elif name in TABLES and isinstance(value, dict):
             kind = TABLES[name]
             items = {
-                key: self._convert(source, (name, key), {} if item is None else item, kind)
+                key: self._convert(source, (name, key), {} if item is None else _with_placement(item), kind)
                 for key, item in value.items()
             }
             self.values[name] = {key: item for key, item in items.items() if item is not None}
         else:
+            value = _with_placement({name: value})[name]
             self.values[name] = self._convert(source, (name,), value, get_type_hints(Settings)[name])
 
     def _convert(self, source: Source, path: Path, value: Any, kind: Any) -> Any:
@@ -169,9 +173,11 @@ class _Loading:
         except msgspec.ValidationError as error:
             message, inner = _split(str(error))
             if unknown := _UNKNOWN.match(message):
-                self._problem(
-                    source, (*path, *inner, unknown["name"]), "unknown setting", _did_you_mean(unknown["name"], kind)
-                )
+                hint = _did_you_mean(unknown["name"], _fields(kind))
+                self._problem(source, (*path, *inner, unknown["name"]), "unknown setting", hint)
+            elif unknown := _NO_WORD.match(message):
+                hint = _did_you_mean(unknown["word"], _words(kind, inner))
+                self._problem(source, (*path, *inner), f"{unknown['word']!r} means nothing here", hint)
             else:
                 self._problem(source, (*path, *inner), message[0].lower() + message[1:])
             return None
@@ -201,10 +207,30 @@ def _is_kubernetes(name: str, value: str) -> bool:
     return bool(_KUBERNETES.search(end)) or (end.endswith("_PORT") and "://" in value)
 
 
-def _did_you_mean(name: str, kind: Any) -> str:
-    fields = next((k.__struct_fields__ for k in (kind, *get_args(kind)) if hasattr(k, "__struct_fields__")), ())
-    close = difflib.get_close_matches(name, fields, 1)
-    return f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(fields)}."
+def _with_placement(value: Any) -> Any:
+    """Return a mapping in which a placement that is written as a text, such as `gpu-1, gpu-2`, is what it means."""
+    match value:
+        case {"placement": str(text)}:
+            return {**value, "placement": parse_placement(text)}
+        case _:
+            return value
+
+
+def _fields(kind: Any) -> Sequence[str]:
+    """Return the keys that a type allows."""
+    return next((k.__struct_fields__ for k in (kind, *get_args(kind)) if hasattr(k, "__struct_fields__")), ())
+
+
+def _words(kind: Any, path: Path) -> Sequence[str]:
+    """Return the words that a type allows at a path within it."""
+    for step in path:
+        kind = get_type_hints(kind)[step] if isinstance(step, str) else get_args(kind)[0]
+    return [word for part in (kind, *get_args(kind)) if get_origin(part) is Literal for word in get_args(part)]
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known)}."
 
 
 def _ollama_host(value: str) -> str:

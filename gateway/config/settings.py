@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from adapters.types import KeepAlive, Think
-
-Placement: TypeAlias = Literal["all", "any"] | tuple[str, ...]
-"""Which hosts get a model that is pulled or made: all of them, any one, or those with these names."""
+from gateway.config.placement import Placement
 
 
 class HostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,17 +129,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         listen: Address and port to serve on.
         hosts: The machines that run models.
+        placement: Which of them get a model that is pulled or made, unless the model's own settings say otherwise.
         models: Settings by model name.
         keys: Keys that callers may use.
-        placement: Which hosts get a model that is pulled or made, unless the model's own settings say otherwise.
         auth: `keys`: with keys, each request needs one; without keys only loopback is served. `none`: everyone may use
             everything, wherever it listens.
         cors: Which pages of the web may call from within a browser.
         demo: Whether a simulated host with the model `demo` stands beside the real ones.
         probe_interval: Seconds between two looks at a host.
         timeouts: How long a host may take.
-        receive_timeout: Seconds a caller may take to send a request, or to take what is sent to it.
-        max_body: Largest request body, in bytes.
+        receive_timeout: Seconds a caller may take to send a request, or to take what is sent to it; of a blob, to send
+            the next piece.
+        max_body: Largest request body, in bytes; blobs may have any size.
         max_choices: How many answers one request may ask for, such as with `n`.
         images: Images that a request names by URL.
         grace: Seconds that running answers may still take when the gateway stops.
@@ -150,9 +149,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     listen: str = "127.0.0.1:11435"
     hosts: tuple[HostSettings, ...] = (HostSettings(url="http://127.0.0.1:11434"),)
+    placement: Placement = "all"
     models: dict[str, ModelSettings] = {}
     keys: tuple[KeySettings, ...] = ()
-    placement: Placement = "all"
     auth: Literal["keys", "none"] = "keys"
     cors: CorsSettings = CorsSettings()
     demo: bool = True

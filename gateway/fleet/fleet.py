@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from gateway.config import HostSettings, Timeouts
     from gateway.metrics import Metrics
 
+DEMO = "demo"
+"""The label of the simulated host that stands beside the real ones; no other host can have it."""
+
 REFRESH = 1.0
 """Seconds that a request for a model that nobody seems to have may wait for a fresh look at the hosts."""
 
@@ -30,16 +33,31 @@ REFRESH = 1.0
 class Fleet:
     """All hosts.
 
+    Args:
+        hosts: Where they are.
+        timeouts: How long a call may take.
+        interval: Seconds between two looks at a host.
+        metrics: Where it is counted what becomes of them.
+        learns: Whether the hosts are asked in the background what their models are like.
+
     Attributes:
         hosts: By label, in the order of the configuration.
     """
 
-    def __init__(self, hosts: Iterable[HostSettings], *, timeouts: Timeouts, interval: float, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        hosts: Iterable[HostSettings],
+        *,
+        timeouts: Timeouts,
+        interval: float,
+        metrics: Metrics,
+        learns: bool = True,
+    ) -> None:
         self.hosts = {host.label: Host(host, timeouts) for host in hosts}
         self._probers = {label: Prober(host, interval, partial(self._see, host)) for label, host in self.hosts.items()}
         self._profiles = Profiles()
         self._learners = {
-            label: Learner(host, self._probers[label], self._profiles) for label, host in self.hosts.items()
+            label: Learner(host, self._probers[label], self._profiles) for label, host in self.hosts.items() if learns
         }
         self._metrics = metrics
         self._turn = 0
@@ -48,6 +66,10 @@ class Fleet:
         """Begin to look at the hosts."""
         for prober in self._probers.values():
             prober.start()
+
+    async def seen(self) -> None:
+        """Wait until every host was looked at from here on."""
+        await asyncio.gather(*(prober.look() for prober in self._probers.values()))
 
     async def stop(self) -> None:
         """Look no more, and close every connection."""
@@ -88,6 +110,11 @@ class Fleet:
             raise NoHost("None of the hosts is up. Try again later.")
         host = min(up, key=lambda one: one.turn)
         return Candidate(host=host.label, model=model, parallel=host.parallel, turn=host.turn)
+
+    def up(self) -> list[Host]:
+        """Return the hosts that are up; the simulated one only where no other is."""
+        up = [host for host in self.hosts.values() if host.view.up]
+        return [host for host in up if host.label != DEMO] or up
 
     def models(self) -> dict[str, list[tuple[Host, Model]]]:
         """Return every model that a healthy host has, by canonical name, with those hosts."""
@@ -138,11 +165,15 @@ class Fleet:
         for label in labels:
             self._probers[label].look_now()
 
-    async def refresh(self) -> None:
-        """Look at every host that is up or was not looked at yet, and wait a little for what that shows."""
+    async def refresh(self, *, hurry: bool = False) -> None:
+        """Look at every host that is up or was not looked at yet, and wait a little for what that shows.
+
+        Args:
+            hurry: As in `Prober.look`.
+        """
         probers = [self._probers[host.label] for host in self.hosts.values() if host.view.up or host.view.error is None]
         if probers:
-            await asyncio.wait([prober.look() for prober in probers], timeout=REFRESH)
+            await asyncio.wait([prober.look(hurry=hurry) for prober in probers], timeout=REFRESH)
 
     def failed(self, choice: Candidate, key: str, error: HostError) -> None:
         """A call failed at a host: believe what it shows at once, and look at the host again."""
@@ -209,4 +240,6 @@ class Fleet:
                     for model in host.view.models.values()
                 }
             )
-        self._learners[host.label].learn()
+        learner = self._learners.get(host.label)
+        if learner is not None:
+            learner.learn()

@@ -25,7 +25,7 @@ TIMEOUT = 5.0
 """Seconds that a host may take to say what it has. Ollama answers this even while it loads or is busy."""
 
 PAUSE = 0.25
-"""Seconds between two looks at the least, however many reasons there are."""
+"""Seconds between two looks at the least, however many reasons there are, unless someone is in a hurry."""
 
 FIRST_WAIT = 1.0
 """Seconds until a host that has just gone down is looked at again; twice as long each time after that."""
@@ -49,6 +49,7 @@ class Prober:
         self._see = see
         self._asker = Asker(host, TIMEOUT)
         self._reason = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
         self._wait = FIRST_WAIT
@@ -73,11 +74,17 @@ class Prober:
         """There is a reason to look before the timer says so."""
         self._reason.set()
 
-    def look(self) -> asyncio.Future[None]:
-        """Look now; the future is done when a look that begins from here on is over."""
+    def look(self, *, hurry: bool = False) -> asyncio.Future[None]:
+        """Look now; the future is done when a look that begins from here on is over.
+
+        Args:
+            hurry: Whether not even the pause after the last look is kept. Not for what any caller can bring about.
+        """
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         self.look_now()
+        if hurry:
+            self._hurry.set()
         return waiting
 
     async def profile(self, model: str) -> Profile:
@@ -92,16 +99,15 @@ class Prober:
     async def _run(self) -> None:
         while True:
             self._reason.clear()
+            self._hurry.clear()
             waiting, self._waiting = self._waiting, []
             wait = await self._look()
             for future in waiting:
                 if not future.done():
                     future.set_result(None)
             pause = min(PAUSE, wait)
-            await asyncio.sleep(pause)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait - pause):
-                    await self._reason.wait()
+            await _wait(self._hurry, pause)
+            await _wait(self._reason, wait - pause)
 
     async def _look(self) -> float:
         """Look once; return the seconds until the next look."""
@@ -166,3 +172,10 @@ class Prober:
         # Most hosts are restarted within moments, so the first looks come soon.
         wait, self._wait = min(self._wait, self._interval), min(2 * self._wait, self._interval)
         return wait
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait until something happens, and no longer than this."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from adapters.errors import GatewayError, HostAnswer
+from adapters.ollama.native.blobs import is_digest, look
+from gateway.hop import Timeouts
 
 if TYPE_CHECKING:
     from adapters.types import Call
     from gateway.fleet import Host
-    from gateway.hop import Timeouts
+    from gateway.hop import HopResponse
+
+QUICK = Timeouts(total=10.0)
+"""For what a host answers at once, whatever else it does."""
 
 LIMIT = 32 * 1024 * 1024
 """The largest answer that is read, in bytes."""
 
 
-async def ask(host: Host, call: Call, *, timeouts: Timeouts | None = None) -> HostAnswer:
-    """Return a host's whole answer, whatever its status.
+async def ask(
+    host: Host,
+    call: Call,
+    *,
+    body: AsyncIterable[bytes] | None = None,
+    body_length: int | None = None,
+    timeouts: Timeouts | None = None,
+) -> HostAnswer:
+    """Return a host's whole answer, whatever its status. A body may be streamed, as in `Hop.send`.
 
     Raises:
         HostError: There is none.
         OutOfDescriptors: The process may not open another socket.
         InvalidRequest: The call cannot be sent.
     """
-    response = await host.hop.send(call, timeouts=timeouts)
+    return await whole(await host.hop.send(call, body=body, body_length=body_length, timeouts=timeouts), LIMIT)
+
+
+async def whole(response: HopResponse, limit: int) -> HostAnswer:
+    """Return an answer with its whole body, of at most `limit` bytes.
+
+    Raises:
+        HostError: It does not come.
+    """
     try:
-        body = await response.body(LIMIT)
+        body = await response.body(limit)
     finally:
         response.close()
     media_type = next((value for name, value in response.headers if name == b"content-type"), b"")
@@ -48,3 +68,23 @@ async def ask_each(
     asked = list(hosts)
     answers = await asyncio.gather(*(one(host) for host in asked))
     return {host.label: answer for host, answer in zip(asked, answers, strict=True)}
+
+
+async def holding(hosts: Iterable[Host], digests: Sequence[str]) -> set[str]:
+    """Return which hosts have all of these blobs, by label. What is no digest, none has; it is for a host to refuse."""
+
+    async def holds(host: Host) -> bool:
+        try:
+            for digest in digests:
+                answer = await ask(host, look(digest), timeouts=QUICK)
+                if answer.status != 200:
+                    return False
+        except GatewayError:
+            return False
+        return True
+
+    if not all(map(is_digest, digests)):
+        return set()
+    asked = list(hosts)
+    held = await asyncio.gather(*map(holds, asked))
+    return {host.label for host, there in zip(asked, held, strict=True) if there}

@@ -10,17 +10,23 @@ from gateway.simulator.demo import demo, demo_thinking, named
 from gateway.simulator.incoming import SimulatedRequest
 from gateway.simulator.model import Message, Prompt, SimulatedModel, Token, Tool, says, tokens_of
 from gateway.simulator.orders import FAULTS, fault
+from gateway.simulator.registry import Broken, Corrupt, PlainHTTP, Registry, Unreachable
 from gateway.simulator.simulator import Simulator, serve
 
 __all__ = [
     "FAULTS",
+    "Broken",
+    "Corrupt",
     "Message",
+    "PlainHTTP",
     "Prompt",
+    "Registry",
     "SimulatedModel",
     "SimulatedRequest",
     "Simulator",
     "Token",
     "Tool",
+    "Unreachable",
     "demo",
     "demo_thinking",
     "fault",

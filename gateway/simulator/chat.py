@@ -35,8 +35,8 @@ async def chat(host: Host, request: SimulatedRequest) -> Answer:
     run = await start_run(host, request, model, asked, purpose="chat", needs=needs)
     if not asked.messages:
         return _without_words(asked, "load")
-    messages = asked.messages
-    if model.system and messages[0].role != "system":
+    messages = (*model.messages, *asked.messages)
+    if model.system and asked.messages[0].role != "system":
         messages = (Message("system", model.system), *messages)
     conversation = _Conversation(run, asked, messages)
     if asked.render_only:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 
 from gateway.simulator.incoming import SimulatedRequest
+from gateway.simulator.uploads import Upload, is_upload
 
 if TYPE_CHECKING:
     from gateway.simulator.simulator import Simulator
@@ -21,6 +22,8 @@ _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
 )
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LINGER = 0.5
+"""Seconds until a connection whose client still sends is closed: so it reads the answer before it meets a reset."""
 
 
 class Connection(asyncio.Protocol):
@@ -37,6 +40,7 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: list[tuple[str, str]] = []
         self._body: list[bytes] = []
+        self._upload: Upload | None = None
         self._task: asyncio.Task[None] | None = None
         self._left = False
         self._stopped = False
@@ -81,7 +85,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._target, self._headers, self._body = b"", [], []
+        self._target, self._headers, self._body, self._upload = b"", [], [], None
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the target."""
@@ -92,22 +96,36 @@ class Connection(asyncio.Protocol):
         self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
-        """Ask for the body where the client waits to be asked."""
-        if any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in self._headers):
+        """Ask for the body where the client waits to be asked. A request with a blob is answered from here on."""
+        expected = any(name.lower() == "expect" and value.lower() == "100-continue" for name, value in self._headers)
+        if is_upload(self._parser.get_method(), self._target):
+            self._upload = Upload(self._transport, _CONTINUE if expected else b"")
+            self._line_up()
+        elif expected:
             self._write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        self._body.append(body)
+        if self._upload is not None:
+            self._upload.feed(body)
+        else:
+            self._body.append(body)
 
     def on_message_complete(self) -> None:
         """Line the request up."""
+        if self._upload is not None:
+            self._upload.end()
+        else:
+            self._line_up()
+
+    def _line_up(self) -> None:
         request = SimulatedRequest(
             method=self._parser.get_method().decode("ascii"),
             target=self._target.decode("latin-1"),
             headers=self._headers,
             body=b"".join(self._body),
             connection=self.number,
+            upload=self._upload,
         )
         self._waiting.append((request, self._parser.should_keep_alive()))
         if self._task is None:
@@ -134,6 +152,9 @@ class Connection(asyncio.Protocol):
                         case bytes():
                             self._write(step)
                             await self._writable.wait()
+                        case "close" if request.upload is not None and not request.upload.ended:
+                            self._transport.write_eof()
+                            asyncio.get_running_loop().call_later(_LINGER, self.close)
                         case "close":
                             self.close()
                         case "reset":

@@ -50,7 +50,7 @@ class _Ordered(Struct, frozen=True, kw_only=True):
     """What all faults have in common.
 
     Attributes:
-        path: The path that it is for; None for any.
+        path: The path that it is for, or the route, such as `/api/blobs/:digest`; None for any.
         times: How many requests it is for; None until `Simulator.heal`.
     """
 

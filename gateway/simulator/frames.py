@@ -155,13 +155,14 @@ async def send(
     try:
         first = await anext(frames)
         if stream:
-            return Stream(_lines(first, frames))
+            return Stream(lines_of(first, frames))
         return reply(gather([first, *[frame async for frame in frames]]))
     except Refusal as refusal:
         return refuse(refusal, streaming=stream)
 
 
-async def _lines(first: AnyFrame, frames: AsyncIterator[AnyFrame]) -> AsyncIterator[bytes]:
+async def lines_of(first: AnyFrame, frames: AsyncIterator[AnyFrame]) -> AsyncIterator[bytes]:
+    """Yield frames as lines; a refusal is the last line."""
     try:
         yield encode(first) + b"\n"
         async for frame in frames:

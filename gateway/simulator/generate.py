@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from gateway.simulator import templates
 from gateway.simulator.answers import Answer, Refusal, reply
 from gateway.simulator.finding import Thoughts
 from gateway.simulator.frames import GenerateFrame, Rendered, called_tools, gather_generate, send
@@ -58,20 +59,22 @@ def _prompt(run: Run, asked: GenerateRequest) -> Prompt:
         text = f"<|fim_prefix|>{asked.prompt}<|fim_suffix|>{asked.suffix}<|fim_middle|>"
         return Prompt(text=text, messages=(message,), think=run.think, suffix=asked.suffix)
     system = asked.system or run.model.system
-    messages = (*((Message("system", system),) if system else ()), message)
+    before = () if asked.context else run.model.messages
+    messages = (*((Message("system", system),) if system else ()), *before, message)
     if asked.template:
-        text = _fill(asked.template, asked.prompt, system)
+        text = _filled(asked.template, messages)
     else:
         text = render(run.model, tag_images(messages), (), run.think)
     past = run.host.vocabulary(run.model).decode(asked.context or ())
     return Prompt(text=past + text, messages=messages, think=run.think)
 
 
-def _fill(template: str, prompt: str, system: str) -> str:
-    """Fill a Go template that has nothing but the prompt and the system text in it."""
-    if template.count("{{") != template.count("}}"):
-        raise Refusal(500, "template: :1: unclosed action")
-    return template.replace("{{ .Prompt }}", prompt).replace("{{ .System }}", system)
+def _filled(template: str, messages: tuple[Message, ...]) -> str:
+    try:
+        templates.check(template)
+    except templates.TemplateError as error:
+        raise Refusal(500, str(error)) from error
+    return templates.fill(template, messages)
 
 
 async def _frames(run: Run, asked: GenerateRequest, prompt: Prompt) -> AsyncIterator[GenerateFrame]:

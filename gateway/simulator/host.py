@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Sequence
 
 from gateway.simulator import names
 from gateway.simulator.answers import Refusal
+from gateway.simulator.disk import Disk
 from gateway.simulator.model import SimulatedModel
 from gateway.simulator.options import LoadOptions, load_options
+from gateway.simulator.registry import Registry
 from gateway.simulator.scheduler import Lease, Scheduler
+from gateway.simulator.transfers import Downloads
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -33,7 +35,7 @@ class Vocabulary:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-class Host:
+class Host(Disk):
     """What a request to a simulated host is answered from.
 
     Args and attributes are those of `Simulator`.
@@ -43,6 +45,7 @@ class Host:
         self,
         *,
         models: Sequence[SimulatedModel],
+        registry: Registry,
         version: str,
         parallel: int,
         max_queue: int,
@@ -51,26 +54,26 @@ class Host:
         token_seconds: float,
         context_length: int,
         max_loaded: int,
+        pull_seconds: float,
+        pull_steps: int,
+        blob_bytes_per_second: float,
+        free_bytes: float,
     ) -> None:
-        self.models: dict[str, SimulatedModel] = {}
-        self.add(*models)
+        super().__init__(*models)
+        self.registry = registry
+        self.downloads = Downloads(self)
         self.version = version
         self.parallel = parallel
         self.load_seconds = load_seconds
         self.first_token_seconds = first_token_seconds
         self.token_seconds = token_seconds
         self.context_length = context_length
-        self.made_at = time.time_ns()
+        self.pull_seconds = pull_seconds
+        self.pull_steps = pull_steps
+        self.blob_bytes_per_second = blob_bytes_per_second
+        self.free_bytes = free_bytes
         self._vocabularies: dict[str, Vocabulary] = {}
         self.scheduler = Scheduler(max_queue=max_queue, max_loaded=max_loaded, load_seconds=lambda: self.load_seconds)
-
-    def add(self, *models: SimulatedModel) -> None:
-        """Put models on the host's disk; one of the same name is replaced.
-
-        Raises:
-            ValueError: A name is malformed.
-        """
-        self.models |= {model.full_name.key: model for model in models}
 
     def remove(self, *models: SimulatedModel) -> None:
         """Take models from the host's disk and from its memory.
@@ -79,7 +82,7 @@ class Host:
             KeyError: One is not there.
         """
         for model in models:
-            del self.models[model.full_name.key]
+            self.delete(model)
             self.scheduler.expire(model)
 
     def at_least(self, *release: int) -> bool:
@@ -87,11 +90,6 @@ class Host:
         found = _VERSION.match(self.version)
         parts = tuple(int(part or 0) for part in found.groups()) if found else (0, 0, 0)
         return parts >= release
-
-    def find(self, name: str) -> SimulatedModel | None:
-        """Return the model of a name, matched without case and with the default tag."""
-        parsed = names.parse(name)
-        return self.models.get(parsed.key) if parsed is not None else None
 
     def vocabulary(self, model: SimulatedModel) -> Vocabulary:
         """Return the numbers of a model's tokens."""

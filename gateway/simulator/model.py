@@ -155,6 +155,10 @@ def layer_of(kind: LayerKind, text: str) -> Layer:
     return Layer(kind, f"sha256:{hashlib.sha256(data).hexdigest()}", len(data))
 
 
+def _json(value: Any) -> str:
+    return encode(value).decode()
+
+
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -177,7 +181,7 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
         parameters: The options of its Modelfile.
         template: What `/api/show` tells as its template; one that fits `path` when empty.
         licenses: The licences of its Modelfile.
-        adapter: The digest of an adapter over its weights; empty when it has none.
+        adapter: The blob of an adapter over its weights.
         parent: The model it was made from; empty when it was not made from another.
         family: The architecture's name.
         parameter_size: As listings show it.
@@ -186,8 +190,8 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
         embedding_length: The dimensions of its vectors.
         size: Bytes on disk, and in memory when loaded.
         gpu_share: How much of it is on GPUs when loaded, from 0 to 1.
-        blob: What weights it has: a digest in hex, or any text that stands for one; its own name when empty. Models with
-            the same weights share a runner (wire.md 3.5).
+        blob: What weights it has: a digest in hex, or any text that stands for one; its own name when empty.
+            Models with the same weights share a runner (wire.md 3.5).
         load_error: Why it cannot be loaded; empty when it can.
         constrained: Whether its runner holds answers to a format. Some runners leave that to the model.
     """
@@ -207,7 +211,7 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = {}
     template: str = ""
     licenses: tuple[str, ...] = ()
-    adapter: str = ""
+    adapter: Layer | None = None
     parent: str = ""
     family: str = "llama"
     parameter_size: str = "1B"
@@ -248,16 +252,17 @@ class SimulatedModel(Struct, frozen=True, kw_only=True):
     def layers(self) -> tuple[Layer, ...]:
         """The blobs that it is made of, with what describes it last."""
         described = [self.family, self.parameter_size, self.quantization, self.capabilities, self.context_length]
-        parts: list[tuple[LayerKind, str]] = [
-            *([("template", self.shown_template)] if self.path == "rendered" else []),
-            *([("system", self.system)] if self.system else []),
-            *(("license", text) for text in self.licenses),
-            *([("params", encode(self.parameters).decode())] if self.parameters else []),
-            *([("messages", encode(self.messages).decode())] if self.messages else []),
-            ("config", encode(described).decode()),
-        ]
-        adapters = (Layer("adapter", self.adapter, 1),) if self.adapter else ()
-        return (Layer("model", f"sha256:{self.weights}", self.size), *adapters, *(layer_of(*part) for part in parts))
+        adapters = [self.adapter] if self.adapter is not None else []
+        return (
+            Layer("model", f"sha256:{self.weights}", self.size),
+            *adapters,
+            *([layer_of("template", self.shown_template)] if self.path == "rendered" else []),
+            *([layer_of("system", self.system)] if self.system else []),
+            *(layer_of("license", text) for text in self.licenses),
+            *([layer_of("params", _json(dict(sorted(self.parameters.items()))))] if self.parameters else []),
+            *([layer_of("messages", _json(self.messages))] if self.messages else []),
+            layer_of("config", _json(described)),
+        )
 
     @property
     def shown_template(self) -> str:

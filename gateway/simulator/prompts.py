@@ -13,6 +13,8 @@ from msgspec.structs import replace
 
 from gateway.simulator.golang import encode
 from gateway.simulator.model import Message, SimulatedModel, Tool
+from gateway.simulator.templates import fill as fill_template
+from gateway.simulator.templates import is_plain
 
 _ROLES = ("user", "assistant", "tool")
 
@@ -20,7 +22,9 @@ _ROLES = ("user", "assistant", "tool")
 def render(
     model: SimulatedModel, messages: tuple[Message, ...], tools: tuple[Tool, ...] = (), think: bool | str = False
 ) -> str:
-    """Return the prompt for a conversation, with the model's cue at its end."""
+    """Return the prompt for a conversation: with the model's cue at its end, or by a plain template of its own."""
+    if model.path == "rendered" and is_plain(model.template):
+        return fill_template(model.template, _merge(messages))
     text = _native(messages, tools) if model.path == "native" else _rendered(model, _merge(messages), tools)
     return text + model.cue(messages, tools, think)
 

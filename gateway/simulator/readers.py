@@ -69,6 +69,13 @@ def list_of(go_type: str, item: Reader) -> Reader:
     return read
 
 
+def texts(value: Any, place: str) -> dict[str, str]:
+    """Read an object whose values are texts."""
+    if not isinstance(value, dict):
+        raise mismatch(value, place, "map[string]string")
+    return {name: string(each, place) for name, each in value.items() if each is not None}
+
+
 def fields(value: Any, place: str, go_type: str, table: Mapping[str, Reader]) -> dict[str, Any]:
     """Read the fields of an object. Null is as good as absent, names match without case, unknown ones are ignored."""
     if not isinstance(value, dict):

@@ -152,6 +152,9 @@ def _message(value: Any, place: str) -> Message:
     return Message(**{**message, "role": message.get("role", "").lower()})
 
 
+messages = list_of("[]api.Message", _message)
+"""The reader of a conversation."""
+
 _FUNCTION: dict[str, Reader] = {"name": string, "description": string, "parameters": read_parameters}
 
 
@@ -181,7 +184,7 @@ _SETTINGS: dict[str, Reader] = {
     "logprobs": boolean,
     "top_logprobs": integer,
 }
-_CHAT = _SETTINGS | {"messages": list_of("[]api.Message", _message), "tools": list_of("api.Tools", _tool)}
+_CHAT = _SETTINGS | {"messages": messages, "tools": list_of("api.Tools", _tool)}
 _GENERATE = _SETTINGS | {
     "prompt": string,
     "suffix": string,
@@ -203,7 +206,17 @@ _EMBEDDINGS: dict[str, Reader] = {"model": string, "prompt": string, "keep_alive
 _SHOW: dict[str, Reader] = {"model": string, "name": string, "system": string}
 
 
-def _read(body: bytes, struct: str, table: Mapping[str, Reader]) -> dict[str, Any]:
+def read(body: bytes, struct: str, table: Mapping[str, Reader]) -> dict[str, Any]:
+    """Return the known fields of a body.
+
+    Args:
+        body: The body.
+        struct: What Go calls its type.
+        table: The readers of its fields.
+
+    Raises:
+        Refusal: 400, as Ollama words it.
+    """
     try:
         value = golang.decode(body)
         if not isinstance(value, dict):
@@ -214,7 +227,7 @@ def _read(body: bytes, struct: str, table: Mapping[str, Reader]) -> dict[str, An
 
 
 def _read_settings(body: bytes, struct: str, table: Mapping[str, Reader]) -> dict[str, Any]:
-    known = _read(body, struct, table)
+    known = read(body, struct, table)
     known["render_only"] = known.pop("_debug_render_only", False)
     if known.get("format") == "":
         del known["format"]
@@ -247,7 +260,7 @@ def read_embed(body: bytes) -> EmbedRequest:
     Raises:
         Refusal: 400, as Ollama words it.
     """
-    return EmbedRequest(**_read(body, "EmbedRequest", _EMBED))
+    return EmbedRequest(**read(body, "EmbedRequest", _EMBED))
 
 
 def read_embeddings(body: bytes) -> EmbedRequest:
@@ -256,7 +269,7 @@ def read_embeddings(body: bytes) -> EmbedRequest:
     Raises:
         Refusal: 400, as Ollama words it.
     """
-    return EmbedRequest(**_read(body, "EmbeddingRequest", _EMBEDDINGS))
+    return EmbedRequest(**read(body, "EmbeddingRequest", _EMBEDDINGS))
 
 
 def read_show(body: bytes) -> ShowRequest:
@@ -265,4 +278,4 @@ def read_show(body: bytes) -> ShowRequest:
     Raises:
         Refusal: 400, as Ollama words it.
     """
-    return ShowRequest(**_read(body, "ShowRequest", _SHOW))
+    return ShowRequest(**read(body, "ShowRequest", _SHOW))

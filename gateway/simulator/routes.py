@@ -5,15 +5,19 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from gateway.simulator import inventory
+from gateway.simulator import account, inventory
 from gateway.simulator.answers import Answer, Refusal, Whole, refuse, text
+from gateway.simulator.blobs import create_blob, head_blob
 from gateway.simulator.chat import chat
+from gateway.simulator.creating import create
 from gateway.simulator.embed import embed, embeddings
 from gateway.simulator.generate import generate
 from gateway.simulator.host import Host
 from gateway.simulator.incoming import SimulatedRequest
+from gateway.simulator.management import copy, delete
+from gateway.simulator.pulling import pull, push
 
 Endpoint = Callable[[Host, SimulatedRequest], Awaitable[Answer]]
 
@@ -28,7 +32,22 @@ ROUTES: dict[str, dict[str, Endpoint]] = {
     "/api/chat": {"POST": chat},
     "/api/embed": {"POST": embed},
     "/api/embeddings": {"POST": embeddings},
+    "/api/pull": {"POST": pull},
+    "/api/push": {"POST": push},
+    "/api/create": {"POST": create},
+    "/api/copy": {"POST": copy},
+    "/api/delete": {"DELETE": delete},
+    "/api/blobs/:digest": {"POST": create_blob, "HEAD": head_blob},
+    "/api/me": {"POST": account.me},
+    "/api/signout": {"POST": account.signout},
+    "/api/user/keys/:key": {"DELETE": account.signout},
+    "/api/experimental/web_search": {"POST": account.web_search},
+    "/api/experimental/web_fetch": {"POST": account.web_fetch},
+    "/api/experimental/model-recommendations": {"GET": account.recommendations},
 }
+"""Who answers what; a route that ends in a name takes any last part of a path."""
+
+_NAMED = {route.rpartition(":")[0]: route for route in ROUTES if ":" in route}
 
 INFERENCE = frozenset({"/api/generate", "/api/chat", "/api/embed", "/api/embeddings"})
 """The paths that run a model."""
@@ -43,6 +62,13 @@ _ALLOWED_HEADERS = (
 )
 
 
+def route_of(path: str) -> str:
+    """Return the route that a path takes, which is the path itself where no part of it has a name."""
+    place = unquote(path)
+    start = place.rpartition("/")[0] + "/"
+    return _NAMED[start] if start in _NAMED and place != start else place
+
+
 async def respond(host: Host, request: SimulatedRequest, *, loopback: bool) -> Answer:
     """Answer a request.
 
@@ -51,7 +77,8 @@ async def respond(host: Host, request: SimulatedRequest, *, loopback: bool) -> A
         request: The request.
         loopback: Whether the host listens on loopback only; then it looks at the Host header.
     """
-    methods = ROUTES.get(request.path)
+    methods = ROUTES.get(route_of(request.path))
+    request.parameter = unquote(request.path).rpartition("/")[2]
     allow = (("Allow", ", ".join(methods)),) if methods and request.method not in methods else ()
     origin = request.header("Origin")
     if origin is not None and not _is_origin_allowed(origin):
@@ -71,7 +98,7 @@ async def _route(
     host: Host, request: SimulatedRequest, methods: dict[str, Endpoint] | None, allow: tuple[tuple[str, str], ...]
 ) -> Answer:
     place = request.path.rstrip("/")
-    if methods is None and place in ROUTES:
+    if methods is None and route_of(place) in ROUTES:
         return _redirect(place, get=request.method == "GET")
     if methods is None:
         return text(404, "404 page not found")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 import weakref
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -31,10 +32,14 @@ from gateway.simulator.faults import (
 from gateway.simulator.host import Host
 from gateway.simulator.incoming import SimulatedRequest
 from gateway.simulator.model import SimulatedModel
-from gateway.simulator.routes import INFERENCE, is_loopback, respond
+from gateway.simulator.registry import Registry
+from gateway.simulator.routes import INFERENCE, is_loopback, respond, route_of
 
 _LOG = 10_000
 """How many requests are remembered."""
+
+_DISCARDED = 256 * 1024
+"""How many bytes of a body that nobody wants are read to keep a connection; with more to come it is closed."""
 
 _ANSWERED = Hang | Reply | Raw | Cut | Inject | UntilClose | Drip | Fail
 """The faults of answers; `Reset` is for connections."""
@@ -50,7 +55,7 @@ class _Order:
     def matches(self, path: str) -> bool:
         if isinstance(self.fault, Fail) and path not in INFERENCE:
             return False
-        return self.fault.path in (None, path)
+        return self.fault.path in (None, path, route_of(path))
 
 
 class Simulator(Host):
@@ -63,6 +68,7 @@ class Simulator(Host):
 
     Args:
         models: What it has on its disk.
+        registry: What it can pull. Simulators that share a `Registry` can pull what another pushed.
         version: Which version it plays; 0.24 and 0.30 on differ in many answers.
         host: The address it listens on.
         port: The port; 0 chooses one, which stays the same for the simulator's life.
@@ -73,18 +79,27 @@ class Simulator(Host):
         token_seconds: The time between two tokens.
         context_length: The context of a model when nobody asks for another, in tokens.
         max_loaded: How many models fit into memory.
+        pull_seconds: How long the weights of a model take to download, and to upload.
+        pull_steps: In how many steps they come.
+        blob_bytes_per_second: How fast the upload of a blob is taken; 0 for not at all.
+        free_bytes: How large a blob may be until its disk is full.
 
     Attributes:
         requests: What came in, oldest first, at most the last 10,000.
         cancelled: How many requests to a model ended because the client left.
+        models: What is on its disk, by `Name.key`.
+        stored: The blobs on its disk that came alone, by digest.
         load_seconds, first_token_seconds, token_seconds, parallel: As given; they may be changed at any time, and count
             from the next load, answer, token and load.
+        pull_seconds, pull_steps, blob_bytes_per_second, free_bytes: As given; they may be changed at any time, and
+            count from the next step, download, piece and piece.
     """
 
     def __init__(
         self,
         *,
         models: Sequence[SimulatedModel] = (demo,),
+        registry: Registry | Sequence[SimulatedModel] = (demo,),
         version: str = "0.33.0",
         host: str = "127.0.0.1",
         port: int = 0,
@@ -95,9 +110,14 @@ class Simulator(Host):
         token_seconds: float = 0.0,
         context_length: int = 4096,
         max_loaded: int = 3,
+        pull_seconds: float = 0.0,
+        pull_steps: int = 4,
+        blob_bytes_per_second: float = math.inf,
+        free_bytes: float = math.inf,
     ) -> None:
         super().__init__(
             models=models,
+            registry=registry if isinstance(registry, Registry) else Registry(*registry),
             version=version,
             parallel=parallel,
             max_queue=max_queue,
@@ -106,6 +126,10 @@ class Simulator(Host):
             token_seconds=token_seconds,
             context_length=context_length,
             max_loaded=max_loaded,
+            pull_seconds=pull_seconds,
+            pull_steps=pull_steps,
+            blob_bytes_per_second=blob_bytes_per_second,
+            free_bytes=free_bytes,
         )
         self.requests: list[SimulatedRequest] = []
         self.cancelled = 0
@@ -151,11 +175,16 @@ class Simulator(Host):
         """
         if self._server is not None:
             raise RuntimeError(f"The simulator at {self.url} is already started.")
+        self.prune()
+        self.downloads.forget()
         reserved, self._socket = self._reserve(), None
         self._server = await asyncio.get_running_loop().create_server(self._connection, sock=reserved)
 
     async def stop(self) -> None:
-        """Stop listening, break every connection, and forget which models are loaded. `start` begins anew."""
+        """Stop listening, break every connection, and forget which models are loaded.
+
+        `start` begins anew, with the models that are on the disk, and without blobs that belong to none of them.
+        """
         for connection in self._connections:
             connection.stop()
         await self._end()
@@ -215,6 +244,16 @@ class Simulator(Host):
         return self.scheduler.loads
 
     @property
+    def downloading(self) -> list[str]:
+        """The digests of the layers that are being downloaded now."""
+        return self.downloads.running
+
+    @property
+    def downloaded(self) -> int:
+        """How many layers have been downloaded so far; one that several requests shared counts once."""
+        return self.downloads.finished
+
+    @property
     def connections(self) -> int:
         """How many connections are open now."""
         return len(self._connections)
@@ -261,6 +300,8 @@ class Simulator(Host):
         self._running += 1
         try:
             answer = Whole() if replaces(fault) else await respond(self, request, loopback=self._loopback)
+            if request.upload is not None:
+                keep_alive &= await request.upload.discard(math.inf if replaces(fault) else _DISCARDED)
             async with contextlib.aclosing(transmit(answer, request.method, fault, keep_alive=keep_alive)) as steps:
                 async for step in steps:
                     if not isinstance(step, bytes) and step != "hang":
@@ -268,6 +309,7 @@ class Simulator(Host):
                     yield step
         finally:
             self._running -= 1
+            self.downloads.leave(request)
             if request.lease is not None:
                 request.lease.end()
 

@@ -17,9 +17,10 @@ from benchmarks.load import drive
 from benchmarks.measure import Spread, cpu_seconds, percentile, resident_bytes
 from benchmarks.processes import StartError, host, running
 from benchmarks.table import table
-from benchmarks.targets import Gateway, Target
+from benchmarks.targets import NATIVE, OPENAI, Gateway, Target
 
 ROOT = Path(__file__).parents[2]
+DIALECTS = (OPENAI, NATIVE)
 COMMAND = [sys.executable, "-m", "benchmarks"]
 
 
@@ -44,12 +45,16 @@ def test_one_figure_of_everything_that_is_installed(tmp_path: Path) -> None:
 def test_the_gateway_answers_as_the_load_generator_expects() -> None:
     gateway = Gateway()
     with host(SCRIPTS) as port, running(gateway, port, None) as process:
-        for stream in (False, True):
-            question = gateway.question(SHORT, stream=stream)
-            window = drive(process.address, question, lambda: None, callers=2, seconds=0.1, warm_up=0.1)
-            assert window.answers
-        for encoding in ("float", "base64"):
-            question = gateway.vectors_question(VECTORS, encoding)
+        questions = [
+            *(
+                gateway.question(SHORT, stream=stream, dialect=dialect)
+                for stream in (False, True)
+                for dialect in DIALECTS
+            ),
+            *(gateway.vectors_question(VECTORS, encoding) for encoding in ("float", "base64")),
+            gateway.vectors_question(VECTORS, "float", dialect=NATIVE),
+        ]
+        for question in questions:
             window = drive(process.address, question, lambda: None, callers=2, seconds=0.1, warm_up=0.1)
             assert window.answers
         assert cpu_seconds(process.pid) > 0

@@ -62,8 +62,13 @@ def read(page: str) -> list[Row]:
 
 def _line(row: Row, tests: Collection[str]) -> str:
     parameter = f"`{row.parameter}`" if row.parameter else "none"
-    links = [f"[`{name}`](../{file})" for file, _, name in (test.partition("::") for test in sorted(tests))]
-    return f"| {parameter} | {row.verdict} | {row.remark} | {', '.join(links)} |"
+    return f"| {parameter} | {row.verdict} | {row.remark} | {links(tests)} |"
+
+
+def links(tests: Collection[str]) -> str:
+    """Return links to tests, for a page in `docs/`."""
+    names = (test.partition("::") for test in sorted(tests))
+    return ", ".join(f"[`{name}`](../{file})" for file, _, name in names)
 
 
 def _place(row: Row) -> tuple[int, int, int, str]:

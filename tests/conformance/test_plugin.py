@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.conformance import table
+from tests.conformance.clients import page as clients
+from tests.conformance.clients.uses import JAVASCRIPT, PYTHON, Use
 from tests.conformance.rows import CHAT, Row
 
 PASSING = """
@@ -27,13 +29,14 @@ ROWS = {
 
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
-    """Run the plugin on a file of tests, in front of a page."""
-    pytester.makeini("[pytest]\nmarkers = shows")
+    """Run the plugin on a file of tests, in front of a page and another that says nothing."""
+    pytester.makeini("[pytest]\nmarkers =\n  shows\n  uses")
     pytester.mkdir("docs")
 
     def run(tests: str, page: str, *options: str) -> pytest.RunResult:
         pytester.makepyfile(test_it=tests)
         (pytester.path / table.PAGE).write_text(page)
+        (pytester.path / clients.PAGE).write_text(clients.render({}))
         return pytester.runpytest("-p", "tests.conformance.plugin", "-p", "no:asyncio", *options)
 
     return run
@@ -78,3 +81,26 @@ def test_a_row_stands_only_where_all_its_tests_passed(run, pytester, case):
 
 def test_what_is_read_of_a_page_is_what_was_written():
     assert table.read(table.render(ROWS)) == list(ROWS)
+
+
+def test_the_page_of_clients_is_made_in_the_same_way(run, pytester):
+    tests = """
+import pytest
+from tests.conformance.clients.uses import JAVASCRIPT, PYTHON, uses
+
+@uses(PYTHON, "chat", "model", "tools")
+@pytest.mark.parametrize("way", ["sync", "async, streamed"])
+def test_the_way_of_a_case(way):
+    pass
+
+@uses(JAVASCRIPT, "abort", ways=("async",), remark="ends all")
+def test_a_way_that_is_said():
+    pass
+"""
+    run(tests, "", "--write-conformance").assert_outcomes(passed=3)
+
+    assert clients.read((pytester.path / clients.PAGE).read_text()) == [
+        *(Use(PYTHON, "chat", name, way) for name in ("model", "tools") for way in ("sync", "async, streamed")),
+        Use(JAVASCRIPT, "abort", "", "async", "ends all"),
+    ]
+    assert table.read(page(pytester)) == []

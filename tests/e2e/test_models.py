@@ -45,7 +45,7 @@ async def test_everything_that_is_known_of_a_model_is_told() -> None:
     assert found == {
         "id": "team/chat:v1",
         "object": "model",
-        "created": host.made_at // 10**9,
+        "created": host.modified_at(model) // 10**9,
         "owned_by": "team",
         "hosts": ["gpu-1"],
         "loaded_on": [],
@@ -221,12 +221,44 @@ async def test_head_tells_the_same_without_a_body(path: str) -> None:
 # --- delete -----------------------------------------------------------------------------------------------------------
 
 
-@shows(DELETE_MODEL, "refused", "model", remark="403: no key may")
+KEYS = (
+    KeySettings(name="alice", secret="sk-alice-0123456789", scopes=("admin",)),
+    KeySettings(name="bob", secret="sk-bob-0123456789"),
+)
+
+
+@shows(DELETE_MODEL, "honoured", "model")
+async def test_a_model_is_deleted_on_every_host() -> None:
+    async with AsyncExitStack() as stack:
+        hosts = [await stack.enter_async_context(Simulator(models=models)) for models in ([demo], [demo, tiny_chat])]
+        caller = await stack.enter_async_context(calling(*hosts, keys=KEYS, api_key="sk-alice-0123456789"))
+        deleted = await caller.client.models.delete("DEMO")
+        listed = [model.id async for model in caller.client.models.list()]
+        deleted_too = await asyncio.to_thread(caller.sync.models.delete, "tiny-chat")
+        with pytest.raises(openai.NotFoundError, match="'demo' does not exist here") as caught:
+            await caller.client.models.delete("demo")
+
+    assert deleted.model_dump() == {"id": "DEMO", "object": "model", "deleted": True}
+    assert (deleted_too.id, deleted_too.deleted) == ("tiny-chat", True)
+    assert listed == ["tiny-chat:latest"]
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+    assert [[*host.models] for host in hosts] == [[], []]
+
+
+async def test_to_delete_an_alias_does_not_delete_its_model() -> None:
+    aliases = {"demo": ModelSettings(aliases=("gpt-4o-mini",))}
+    async with Simulator() as host, calling(host, models=aliases) as caller:
+        with pytest.raises(openai.NotFoundError, match="'gpt-4o-mini' is an alias of 'demo', and no model") as caught:
+            await caller.client.models.delete("gpt-4o-mini")
+
+    assert caught.value.code == "model_not_found"
+    assert [model.name for model in host.models.values()] == ["demo:latest"]
+
+
 @pytest.mark.parametrize("model", ["demo", "nobody/has:this"])
-async def test_no_key_may_delete_a_model(model: str) -> None:
-    keys = (KeySettings(name="alice", secret="sk-alice-0123456789"),)
-    async with Simulator() as host, calling(host, keys=keys, api_key="sk-alice-0123456789") as caller:
-        with pytest.raises(openai.PermissionDeniedError, match="`ollama rm MODEL`") as caught:
+async def test_who_may_only_ask_models_deletes_none(model: str) -> None:
+    async with Simulator() as host, calling(host, keys=KEYS, api_key="sk-bob-0123456789") as caller:
+        with pytest.raises(openai.PermissionDeniedError, match=r"it needs `scopes: \[admin\]`") as caught:
             await caller.client.models.delete(model)
         with pytest.raises(openai.PermissionDeniedError):
             await asyncio.to_thread(caller.sync.models.delete, model)
@@ -236,6 +268,18 @@ async def test_no_key_may_delete_a_model(model: str) -> None:
     assert listed == ["demo:latest"]
     assert {request.method for request in host.requests} == {"GET", "POST"}
     assert len(caller.answers) == 3
+
+
+async def test_what_hosts_fail_of_is_told_of_each_by_name() -> None:
+    async with Simulator() as one, Simulator() as two, calling(one, two) as caller:
+        two.script(Reply(500, b'{"error":"disk on fire"}', path="/api/delete"))
+        with pytest.raises(openai.InternalServerError, match="host-1: disk on fire") as caught:
+            await caller.client.with_options(max_retries=0).models.delete("demo")
+
+    assert (caught.value.code, caught.value.message.partition(" - ")[2]) == (
+        "upstream_error",
+        "host-1: disk on fire. It is done on host-0.",
+    )
 
 
 async def test_a_wrong_key_is_refused_before_that() -> None:

@@ -75,8 +75,17 @@ async def test_the_example_with_curl_on_what_make_run_starts() -> None:
     assert answer["model"] == "demo"
 
 
+async def test_the_example_with_the_client_of_ollama() -> None:
+    code = block("python", "from ollama import Client")
+    async with Simulator() as host, running(host) as gateway:
+        status, out, error = await run(sys.executable, "-c", code.replace(ADDRESS, gateway.url))
+
+    assert (status, error) == (0, "")
+    assert out == f"{SAID}\n['demo:latest']\n"
+
+
 async def test_the_example_with_the_sdk() -> None:
-    code = block("python", "stream=True")
+    code = block("python", "stream_options")
     async with Simulator() as host, running(host) as gateway:
         status, out, err = await run(sys.executable, "-W", "error", "-c", code.replace(ADDRESS, gateway.url))
 
@@ -102,7 +111,7 @@ async def test_the_example_with_embeddings_and_completions() -> None:
 
 async def test_the_example_of_several_hosts(tmp_path: Path) -> None:
     file = tmp_path / "lan.yaml"
-    check, serve = block("sh", "--config lan.yaml").replace("lan.yaml", str(file)).splitlines()
+    check, serve = block("sh", "check --config lan.yaml").replace("lan.yaml", str(file)).splitlines()
     async with (
         Simulator(models=named("llama3.2"), version="0.24.0", parallel=4) as first,
         Simulator(models=named("llama3.2"), version="0.33.0") as second,

@@ -1,11 +1,15 @@
+"""Who a caller is, and what it may do."""
+
 from __future__ import annotations
 
 import hashlib
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from adapters.errors import Unauthorized
-from gateway.auth import Keyring
+from adapters.errors import Forbidden, Unauthorized
+from gateway.auth import Keyring, RequireKey
 from gateway.config import KeySettings
 
 SECRET = "sk-alice-0123456789"
@@ -60,3 +64,55 @@ def test_without_keys_nobody_is_asked():
 
 def test_no_secret_stays_in_memory_under_a_name_that_a_dump_would_show():
     assert SECRET not in repr(vars(KEYS))
+
+
+ADMIN = "sk-root-0123456789"
+SCOPED = Keyring([KeySettings(name="alice", secret=SECRET), KeySettings(name="root", secret=ADMIN, scopes=("admin",))])
+HERE = (b"host", b"localhost:11435")
+
+
+async def knock(keyring, *headers, scope, open_to_all=False):
+    """Ask for an endpoint that needs a scope; return the caller's name, once it was let in."""
+    entered = []
+    unused: Any = None
+
+    async def endpoint(scope, receive, send):
+        entered.append(scope["record"].caller)
+
+    door = RequireKey(endpoint, keyring, open_to_all=open_to_all, scope=scope)
+    await door({"headers": [HERE, *headers], "record": SimpleNamespace(caller="")}, unused, unused)
+    [name] = entered
+    return name
+
+
+@pytest.mark.parametrize(
+    ("secret", "scope", "name"), [(SECRET, "", "alice"), (ADMIN, "", "root"), (ADMIN, "admin", "root")]
+)
+async def test_a_key_opens_what_its_scopes_say_and_what_needs_none(secret, scope, name):
+    assert await knock(SCOPED, (b"x-api-key", secret.encode()), scope=scope) == name
+
+
+async def test_a_key_without_the_scope_is_told_what_it_needs():
+    with pytest.raises(Forbidden) as caught:
+        await knock(SCOPED, (b"x-api-key", SECRET.encode()), scope="admin")
+
+    assert caught.value.message == (
+        "The key 'alice' may ask models, and not manage them. "
+        "For that it needs `scopes: [admin]` in the configuration of the gateway."
+    )
+
+
+@pytest.mark.parametrize("headers", [(), ((b"x-api-key", b"sk-wrong-0123456789"),)], ids=["no key", "an unknown key"])
+async def test_whoever_is_not_known_is_not_told_about_scopes(headers):
+    with pytest.raises(Unauthorized):
+        await knock(SCOPED, *headers, scope="admin")
+
+
+@pytest.mark.parametrize("open_to_all", [False, True], ids=["on this machine only", "with auth: none"])
+async def test_without_keys_everyone_may_manage(open_to_all):
+    assert await knock(Keyring([]), scope="admin", open_to_all=open_to_all) == ""
+
+
+async def test_without_keys_a_page_of_a_stranger_may_not_manage_either():
+    with pytest.raises(Forbidden):
+        await knock(Keyring([]), (b"origin", b"https://evil.example"), scope="admin")

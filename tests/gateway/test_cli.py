@@ -105,9 +105,27 @@ def test_a_port_of_the_simulator_that_is_none(port, capsys):
     assert f"--port: {port!r} is not a port: write a number from 0 to 65535" in capsys.readouterr().err
 
 
-def test_a_name_of_a_simulated_model_that_is_none(capsys):
-    assert main(["simulate", "--model", "a b//"]) == 2
-    assert capsys.readouterr().err.startswith("--model: ")
+@pytest.mark.parametrize("flag", ["--model", "--registry"])
+def test_a_name_of_a_simulated_model_that_is_none(flag, capsys):
+    assert main(["simulate", flag, "a b//"]) == 2
+    assert capsys.readouterr().err.startswith(f"{flag}: ")
+
+
+async def test_simulating_a_pull_with_its_progress():
+    process = await start("simulate", "--port", "0", "--registry", "a,b", "--pull-seconds", "0.5")
+    assert process.stdout is not None
+    url = (await process.stdout.readline()).decode().split()[-1]
+    async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+        pull = await client.post("/api/pull", json={"model": "b"})
+        unknown = await client.post("/api/pull", json={"model": "c", "stream": False})
+        tags = await client.get("/api/tags")
+    await end(process)
+
+    lines = [json.loads(line) for line in pull.text.splitlines()]
+    assert len({line.get("completed") for line in lines if line.get("total") == 1_000_000_000}) > 5
+    assert lines[-1] == {"status": "success"}
+    assert "file does not exist" in unknown.text
+    assert {model["name"] for model in tags.json()["models"]} == {"demo:latest", "b:latest"}
 
 
 def test_an_address_that_is_not_this_machines(capsys, monkeypatch):
@@ -132,7 +150,7 @@ def test_certificates_that_cannot_be_read(command, capsys, monkeypatch):
 
 def test_a_demo_host_that_cannot_listen_is_not_blamed_on_anything_else(capsys, monkeypatch):
     monkeypatch.setenv("OLLAMA_GATEWAY_LISTEN", "127.0.0.1:0")
-    monkeypatch.setattr("gateway.cli.Simulator", lambda **given: Simulator(host="192.0.2.1", **given))
+    monkeypatch.setattr("gateway.commands.serve.Simulator", lambda **given: Simulator(host="192.0.2.1", **given))
 
     assert main(["serve"]) == 1
     assert capsys.readouterr().err == (

@@ -85,3 +85,52 @@ async def test_keys_are_never_logged(host, tmp_path, monkeypatch):
     written = (tmp_path / "log").read_text()
     assert '"caller":"alice"' in written
     assert "0123456789" not in written
+
+
+ADMIN = "sk-admin-0123456789"
+SCOPED = (*KEYS, KeySettings(name="root", secret=ADMIN, scopes=("admin",)))
+DIGEST = f"sha256:{hashlib.sha256(b'x').hexdigest()}"
+
+MANAGEMENT = [
+    ("POST", "/api/pull"), ("POST", "/api/push"), ("POST", "/api/create"), ("POST", "/api/copy"), ("DELETE", "/api/delete"),
+    ("HEAD", f"/api/blobs/{DIGEST}"), ("POST", f"/api/blobs/{DIGEST}"), ("DELETE", "/v1/models/demo"),
+    ("POST", "/api/me"), ("POST", "/api/signout"), ("GET", "/api/experimental/aliases"), ("GET", "/api/newer"),
+]  # fmt: skip
+"""What changes models, and what only hosts know of: nothing of it is for everyone."""
+
+EVERYONES = [
+    ("GET", "/v1/models"), ("GET", "/api/tags"), ("GET", "/api/ps"), ("GET", "/api/version"), ("GET", "/metrics"),
+]  # fmt: skip
+
+
+async def test_a_key_that_may_not_manage_is_told_what_it_needs_and_no_host_is_asked(host):
+    async with running(host, keys=SCOPED) as gateway:
+        before = len(host.requests)
+        answers = [
+            await gateway.client.request(method, path, headers={"x-api-key": SECRET}) for method, path in MANAGEMENT
+        ]
+
+        asked = {request.path for request in host.requests[before:]}
+    assert [answer.status_code for answer in answers] == [403] * len(MANAGEMENT)
+    for answer in answers:
+        told = "The key 'alice' may ask models, and not manage them. For that it needs `scopes: [admin]`"
+        assert answer.request.method == "HEAD" or told in answer.text
+    assert asked <= {"/api/version", "/api/tags", "/api/ps"}  # the gateway's own looks
+
+
+@pytest.mark.parametrize("settings", [{"keys": SCOPED}, {}, {"auth": "none"}], ids=["an admin", "without keys", "open"])
+async def test_whoever_may_manage_gets_through(host, settings):
+    async with running(host, **settings) as gateway:
+        answers = {place: await gateway.client.request(*place, headers={"x-api-key": ADMIN}) for place in MANAGEMENT}
+
+    # A host's own refusal, of one who is not signed in to Ollama's cloud, does not ask for a key.
+    refused = {place for place, one in answers.items() if one.status_code == 403 or "www-authenticate" in one.headers}
+    assert refused == set()
+
+
+@pytest.mark.parametrize("key", [SECRET, ADMIN])
+async def test_asking_needs_no_scope(host, key):
+    async with running(host, keys=SCOPED) as gateway:
+        answers = [await gateway.client.request(*place, headers={"x-api-key": key}) for place in EVERYONES]
+
+    assert [answer.status_code for answer in answers] == [200] * len(EVERYONES)

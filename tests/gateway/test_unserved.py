@@ -15,7 +15,7 @@ from gateway.simulator import Simulator
 from tests.running import running
 
 LATER = "It is not served yet; use /v1/chat/completions."
-NATIVE = "Ollama's own API is not served yet; use OpenAI's, which begins at /v1."
+NATIVE = "Ollama's own API begins at /api: leave /v1 out of the address that this client is given."
 SPELLING = "Check its spelling. Served are /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models."
 BASE = "The base URL must end in /v1."
 TWICE = "It has /v1 twice: this client adds /v1 itself, so leave it out of the base URL."
@@ -39,7 +39,6 @@ SAID = [
     ("/v1/fine_tuning/jobs", "`ollama create`"),
     ("/v1/realtime", "answers as a stream"),
     ("/v1/chat/completions/chatcmpl-1", "`store` has no effect"),
-    ("/api/chat", NATIVE),
     ("/api", NATIVE),
     ("/v1/api/tags", NATIVE),
     ("/chat/completions", BASE),

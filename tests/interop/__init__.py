@@ -1,1 +1,1 @@
-"""Clients that are not the OpenAI SDK for Python: its sibling for JavaScript, and LangChain."""
+"""Clients that are neither OpenAI's SDK nor Ollama's client for Python: those for JavaScript, and LangChain on both APIs."""

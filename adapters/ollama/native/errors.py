@@ -16,9 +16,8 @@ def encode_refusal(error: GatewayError) -> HostAnswer:
     A host's own answer is passed on when it is Ollama's. One that asks for credentials is not: it means the gateway's,
     and the caller would look for a mistake in its own. Only Ollama's cloud means the caller, and says where to sign in.
     """
-    said = error.refusal
-    if said is not None and _is_ollamas(said) and (not isinstance(error, HostRefused) or b"signin_url" in said.body):
-        return said
+    if error.refusal is not None and _said(error) is not None:
+        return error.refusal
     if isinstance(error, MethodNotAllowed):
         return HostAnswer(error.status, TEXT, b"405 method not allowed")
     return HostAnswer(error.status, JSON, _encode(error.message))
@@ -29,6 +28,12 @@ def encode_line(error: GatewayError) -> bytes:
     return encode_refusal(error).body + b"\n"
 
 
+def words(error: GatewayError) -> str:
+    """Return what a failure says, in the host's own words where it was the host that told of it."""
+    said = _said(error)
+    return said.error if said is not None and isinstance(said.error, str) else error.message
+
+
 def _encode(text: str) -> bytes:
     return msgspec.json.encode({"error": text})
 
@@ -37,9 +42,12 @@ class _Error(msgspec.Struct):
     error: object
 
 
-def _is_ollamas(said: HostAnswer) -> bool:
+def _said(error: GatewayError) -> _Error | None:
+    """Return what a host said that may be passed on; None when there is no such thing."""
+    said = error.refusal
+    if said is None or (isinstance(error, HostRefused) and b"signin_url" not in said.body):
+        return None
     try:
-        msgspec.json.decode(said.body, type=_Error)
+        return msgspec.json.decode(said.body, type=_Error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
+        return None

@@ -27,22 +27,21 @@ import msgspec
 from msgspec import Struct
 
 _GATES = {
-    text: place
-    for place, text in enumerate(
-        ("verifying sha256 digest", "pushing manifest", "writing manifest", "removing unused layers", "success"), start=1
-    )
+    ("verifying sha256 digest", ""): 1,
+    ("pushing manifest", ""): 2,
+    ("writing manifest", ""): 3,
+    ("removing unused layers", ""): 4,
 }
-"""What every host comes to, in this order. A host need not say them all."""
+"""What every host comes to, in this order, by status and digest. A host need not say them all."""
 
-_SUCCESS = _GATES["success"]
+_SUCCESS = 5
 
 _NONSENSE = "sent a line that makes no sense"
 _LONGEST_REASON = 2000
 _LARGEST = 1 << 50
-_ROOM = 1 << 20
-"""How many characters of different statuses are remembered, with what it takes to remember them."""
-
-_OVERHEAD = 100
+_ROOM = 1 << 24
+_OVERHEAD = 1000
+"""How many bytes of different lines are remembered, and what each takes beside its own."""
 
 
 class _Line(Struct):
@@ -117,11 +116,21 @@ class _Layer:
             return host.layer is not self or self.done[host] == self.total
         return host.gate > 0 or (host.layer is not None and self.before(host.layer))
 
+    @property
+    def size(self) -> int:
+        """What there is to do on all hosts that take part."""
+        return self.total * len(self.hosts)
+
+    def news(self, *, is_subject: bool) -> list[bytes]:
+        """Return the line that tells how far the hosts are, unless it is what was told before by another's line."""
+        completed = sum(self.total if self.is_past(host) else self.done.get(host, 0) for host in self.hosts)
+        return [self.encode(completed)] if is_subject or self.completed is None or completed > self.completed else []
+
     def encode(self, completed: int) -> bytes:
-        """Return the line that tells how much is done; what was told is never taken back."""
+        """Return a line; what was told to be done is never taken back."""
         self.completed = max(completed, self.completed or 0)
-        line = {"status": self._status, "digest": self._digest, "total": self.total * len(self.hosts)}
-        return msgspec.json.encode(line | {"completed": self.completed} if self.completed else line)
+        done = {"completed": self.completed} if self.completed else {}
+        return msgspec.json.encode({"status": self._status, "digest": self._digest, "total": self.size} | done)
 
 
 class Progress:
@@ -164,47 +173,48 @@ class Progress:
         """The reason of each host that failed."""
         return MappingProxyType({label: host.reason for label, host in self._hosts.items() if host.reason is not None})
 
-    def feed(self, label: str, line: bytes) -> list[bytes]:
+    def feed(self, host: str, line: bytes) -> list[bytes]:
         """Take a line of a host, without its line feed; return the lines to send, without line feeds.
 
         A line that is no JSON object, or has other types in it than Ollama's, is a failure of the host. After its
         failure nothing that a host says counts.
         """
-        host = self._hosts[label]
-        if host.reason is not None or not line.strip():
+        one = self._hosts[host]
+        if one.reason is not None or not line.strip():
             return []
         try:
             said = _LINE.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self.fail(label, _NONSENSE)
+            return self.fail(host, _NONSENSE)
         if not self._merges:
-            return self._relay(host, said, line)
+            return self._relay(one, said, line)
         if said.error is not None:
-            return self.fail(label, said.error)
+            return self.fail(host, said.error)
         self._lines += 1
-        self._tell_news(label)
-        host.succeeded = said.status == "success" and not said.digest
-        if not self._place(host, said, line):
-            return self.fail(label, "said more different things than can be remembered")
-        if host.succeeded:
-            self._news.append(label)
-        return self._turn(host.layer)
+        self._tell_news(host)
+        one.succeeded = said.status == "success"
+        if one.succeeded:
+            one.gate, one.layer = _SUCCESS, None
+            self._news.append(host)
+        else:
+            self._place(one, said, line)
+        return self._turn(one.layer)
 
-    def fail(self, label: str, reason: str) -> list[bytes]:
+    def fail(self, host: str, reason: str) -> list[bytes]:
         """Take that a host cannot go on, for a reason that is no line of its own; return the lines to send.
 
         This holds even for a host that said `success`. Only a host's first failure counts.
         """
-        host = self._hosts[label]
-        if host.reason is not None:
+        one = self._hosts[host]
+        if one.reason is not None:
             return []
-        host.reason = _shortened(reason)
-        host.succeeded = False
+        one.reason = _kept(reason)
+        one.succeeded = False
         if not self._merges:
             self._last = None
             return []
-        self._tell_news(label)
-        return [_status(f"{label} failed: {host.reason}"), *self._turn(None)]
+        self._tell_news(host)
+        return [_status(f"{host} failed: {one.reason}"), *self._turn(None)]
 
     def end(self, *, enough: bool) -> bytes:
         """Return the last line, when no host runs any more.
@@ -221,17 +231,10 @@ class Progress:
 
         With one host it is the host's reason alone.
         """
-        reasons: dict[str, list[str]] = {}
-        for label, host in self._hosts.items():
-            if not host.succeeded:
-                reasons.setdefault("did not end" if host.reason is None else host.reason, []).append(label)
-        if not self._merges:
-            return next(iter(reasons), "no host was asked")
-        text = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in reasons.items())
-        if not self.succeeded:
-            return text
-        done = f"it is on {', '.join(self.succeeded)}"
-        return f"{text}. I{done[1:]}" if text else f"{done} alone"
+        failed = {label: host.reason or "it did not end" for label, host in self._hosts.items() if not host.succeeded}
+        if not failed:
+            return f"too few hosts could be asked; it is done on {', '.join(self.succeeded) or 'none'}"
+        return reasons(failed, self.succeeded) if self._merges else next(iter(failed.values()))
 
     def _relay(self, host: _Host, said: _Line, line: bytes) -> list[bytes]:
         """Return a single host's lines as they came, but for one that can be the last one."""
@@ -239,7 +242,7 @@ class Progress:
         self._last = None
         host.succeeded = said.error is None and said.status == "success"
         if said.error is not None:
-            host.reason = _shortened(said.error)
+            host.reason = _kept(said.error)
         if not host.running:
             self._last = lines.pop()
         return lines
@@ -249,48 +252,71 @@ class Progress:
         self._waiting.extend(_status(f"{other}: success") for other in self._news if other != label)
         self._news.clear()
 
-    def _place(self, host: _Host, said: _Line, line: bytes) -> bool:
-        """Put a line where its turn is waited for; return whether there is room to remember it."""
-        if said.digest and 0 < said.total <= _LARGEST:
-            layer = self._layers.get((said.status, said.digest))
-            if layer is None:
-                layer = self._layers[said.status, said.digest] = _Layer(said)
-                self._waiting.append(layer)
-                self._remember(said)
-            layer.tell(host, said, self._lines)
-            host.layer = layer
-            return self._room >= 0
+    def _place(self, host: _Host, said: _Line, line: bytes) -> None:
+        """Note how far a line shows its host to have come, and put what it says where it waits for its turn."""
+        key = said.status, said.digest
         host.layer = None
-        gate = 0 if said.digest else _GATES.get(said.status, 0)
-        host.gate = max(host.gate, gate)
-        if gate:
-            self._gates.setdefault(gate, line)
-        elif (said.status, said.digest) not in self._statuses:
-            self._statuses.add((said.status, said.digest))
+        if said.digest and 0 < said.total <= _LARGEST:
+            if key not in self._layers and self._has_room(line):
+                self._layers[key] = _Layer(said)
+                self._waiting.append(self._layers[key])
+            host.layer = self._layers.get(key)
+            if host.layer is not None:
+                host.layer.tell(host, said, self._lines)
+        elif key in _GATES:
+            host.gate = max(host.gate, _GATES[key])
+            self._gates.setdefault(_GATES[key], line)
+        elif key not in self._statuses and self._has_room(line):
+            self._statuses.add(key)
             self._waiting.append(line)
-            self._remember(said)
+
+    def _has_room(self, line: bytes) -> bool:
+        """Whether one more thing can be remembered. What cannot is not told; it says nothing about the outcome."""
+        self._room -= len(line) + _OVERHEAD
         return self._room >= 0
 
-    def _remember(self, said: _Line) -> None:
-        self._room -= len(said.status) + len(said.digest) + _OVERHEAD
-
     def _turn(self, subject: _Layer | None) -> list[bytes]:
-        """Return what may be sent now, after a line about a layer, or about none."""
+        """Return what is to be sent now, after a line about a layer, or about none."""
         hosts = self._hosts.values()
         running = [host for host in hosts if host.running]
         if not running and not self.succeeded:
-            return []  # nobody goes on, and nobody went further
+            return []  # nobody goes on, and nobody came further
         lines: list[bytes] = []
         while self._waiting:
             first = self._waiting[0]
             if isinstance(first, bytes):
                 lines.append(first)
-            elif all(first.is_past(host) for host in running):
-                first.hosts = first.hosts or [host for host in hosts if host.reason is None]
-                lines.append(first.encode(first.total * len(first.hosts)))
             else:
-                return lines + self._tell(first, is_subject=first is subject)
+                first.hosts = first.hosts or [host for host in hosts if host.reason is None]
+                if not all(first.is_past(host) for host in running):
+                    return lines + first.news(is_subject=first is subject)
+                lines.append(first.encode(first.size))
             self._waiting.popleft()
-        for gate in sorted(self._gates):
-            ...
+        for gate, line in sorted(self._gates.items()):
+            if line and all(host.gate >= gate for host in running):
+                lines.append(line)
+                self._gates[gate] = b""  # once
         return lines
+
+
+def reasons(failed: Mapping[str, str], done: Sequence[str] = ()) -> str:
+    """Return why hosts failed, those with the same reason together, and where it is done all the same.
+
+    Args:
+        failed: The reason of each host, by label; at least one.
+        done: The labels of the hosts that did it.
+    """
+    hosts: dict[str, list[str]] = {}
+    for label, reason in failed.items():
+        hosts.setdefault(reason.removesuffix("."), []).append(label)
+    text = "; ".join(f"{', '.join(labels)}: {reason}" for reason, labels in hosts.items())
+    return f"{text}. It is done on {', '.join(done)}." if done else text
+
+
+def _status(text: str) -> bytes:
+    return msgspec.json.encode({"status": text})
+
+
+def _kept(reason: str) -> str:
+    """Return what is remembered of a reason, which a host may give at any length, or not at all."""
+    return (reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…") or "it gave no reason"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from adapters.errors import GatewayError, HostAnswer, HostBroken
 from adapters.ollama.answer import LINE_LIMIT
@@ -23,21 +23,23 @@ WHOLE_LIMIT = 512 * 1024 * 1024
 """The largest answer that is not a stream, in bytes: the vectors of a hundred thousand texts."""
 
 _ENDS = re.compile(rb'"done":\s*true|"error":').search
-_Count = Annotated[int, Meta(ge=0)]
 
 
 class _End(Struct):
-    """What is read of a last line, or of a whole answer."""
+    """What is read of a last line, or of a whole answer. Any type will do, for it is passed on as it is."""
 
-    done: bool = False
-    done_reason: str = ""
-    prompt_eval_count: _Count = 0
-    prompt_eval_cached_count: _Count | None = None
-    eval_count: _Count = 0
+    done: Any = False
+    done_reason: Any = ""
+    prompt_eval_count: Any = 0
+    prompt_eval_cached_count: Any = None
+    eval_count: Any = 0
     error: Any = None
 
 
-_END = msgspec.json.Decoder(_End)
+_decode = msgspec.json.Decoder(_End).decode
+
+_VECTORS = b'"embeddings":[['
+_VECTORS_END = b"]]"
 
 
 class RelayDecoder:
@@ -85,9 +87,9 @@ class RelayDecoder:
         rest = bytes(self._rest)
         self._rest.clear()
         if rest.strip():
-            return self._end(rest)
+            return self._end(rest, framed=framed)
         if not framed:
-            return [self._fail(HostBroken("The host closed the connection before the answer was whole."))]
+            return [self._fail(_cut())]
         if not self._lines:
             return [self._fail(_unreadable("the body is empty"))]
         return [self._finish(Usage(completion=self._lines, estimated=True))]
@@ -110,25 +112,23 @@ class RelayDecoder:
     def _last(self, line: bytes) -> Finish | Failure | None:
         """Return how a line ends the answer; None when it only looks as if it did."""
         try:
-            end = _END.decode(line)
-        except msgspec.ValidationError:  # counts that are none: it is the host's own affair how it writes them
-            return self._finish(Usage(completion=self._lines, estimated=True))
+            end = _decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         if end.error is not None:
             return self._fail(self._refused(line))
-        return self._finish(_usage(end), end.done_reason) if end.done else None
+        return self._finish(_usage(end), end.done_reason) if end.done is True else None
 
-    def _end(self, whole: bytes) -> list[Event]:
+    def _end(self, whole: bytes, *, framed: bool) -> list[Event]:
         """Return what a body says that has no line feed at its end: an answer in one piece, or one that was cut."""
         try:
-            end = _END.decode(whole)
-        except msgspec.ValidationError:
-            end = _End()
+            end = _read(whole)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return [self._fail(_unreadable(f"{error}, in {len(whole)} bytes"))]
         if end.error is not None:
             return [self._fail(self._refused(whole))]
+        if self._stream and not framed and end.done is not True:  # a line that was cut just before its line feed
+            return [self._fail(_cut())]
         return [Piece(whole), self._finish(_usage(end), end.done_reason)]
 
     def _refused(self, line: bytes) -> GatewayError:
@@ -137,7 +137,7 @@ class RelayDecoder:
         error.refusal = HostAnswer(500, JSON, line.strip())
         return error
 
-    def _finish(self, usage: Usage, reason: str = "") -> Finish:
+    def _finish(self, usage: Usage, reason: Any = "") -> Finish:
         self.finished = True
         return Finish(reason="length" if reason == "length" else "stop", usage=usage)
 
@@ -178,8 +178,36 @@ def whole(events: Sequence[Event]) -> bytes:
     return b"".join(event.data for event in events if isinstance(event, Piece))
 
 
+def _read(whole: bytes) -> _End:
+    """Return what an answer says beside its vectors, whose numbers would take ten times as long to read as all else.
+
+    Raises:
+        DecodeError, UnicodeDecodeError, RecursionError: It is no JSON, as far as it is read.
+    """
+    begin, end = whole.find(_VECTORS), whole.rfind(_VECTORS_END)
+    if 0 <= begin < end:
+        try:
+            return _decode(b'%b"embeddings":0%b' % (whole[:begin], whole[end + len(_VECTORS_END) :]))
+        except msgspec.DecodeError:
+            pass  # it is not written as Go writes it
+    return _decode(whole)
+
+
 def _usage(end: _End) -> Usage:
-    return Usage(prompt=end.prompt_eval_count, completion=end.eval_count, cached=end.prompt_eval_cached_count)
+    cached = end.prompt_eval_cached_count
+    return Usage(
+        prompt=_count(end.prompt_eval_count),
+        completion=_count(end.eval_count),
+        cached=None if cached is None else _count(cached),
+    )
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and value > 0 else 0
+
+
+def _cut() -> HostBroken:
+    return HostBroken("The host closed the connection before the answer was whole.")
 
 
 def _unreadable(detail: str) -> HostBroken:

@@ -22,8 +22,8 @@ SHOW = "/api/show"
 _JSON = ((b"content-type", b"application/json"),)
 
 _SAY_WHEN_EMPTY: dict[str, Callable[[Body], bool]] = {
-    CHAT: lambda body: body.get("messages") in (None, []),
-    GENERATE: lambda body: body.get("prompt") in (None, ""),
+    CHAT: lambda body: not body.has("messages") or body.get("messages") == [],
+    GENERATE: lambda body: not body.has("prompt") or body.get("prompt") == "",
 }
 """How a request to write text says that none is wanted: it only loads the model, or unloads it."""
 
@@ -36,7 +36,11 @@ _SETTINGS = {
 }
 """Which settings of a model mean something where."""
 
-_NO_TIME = re.compile(r"[+-]?(?:0+(?:\.0*)?|\.0+)(?:h|m|s|ms|us|µs|μs|ns)?")
+_NO_TIME = re.compile(r"[+-]?(?:0|(?:(?:0+(?:\.0*)?|\.0+)(?:h|m|s|ms|us|µs|μs|ns))+)")
+"""A duration of nothing, as Go writes it."""
+
+_PLAIN = re.compile(r"(?:(?:[\w.:-]+/)?[\w-]+/)?[\w.-]+(?::(?!local\Z)[\w.-]+)?", re.ASCII | re.IGNORECASE)
+"""A spelling of a model's name that every version of Ollama understands."""
 
 
 def decode_request(path: str, data: bytes) -> NativeRequest:
@@ -55,7 +59,7 @@ def decode_request(path: str, data: bytes) -> NativeRequest:
     empty = _SAY_WHEN_EMPTY.get(path)
     return NativeRequest(
         path=path,
-        model=body.text("model") or (body.text("name") if path == SHOW else ""),
+        model=body.text(_naming_field(path, body)),
         stream=empty is not None and body.get("stream") is not False,
         body=body,
         runs=path != SHOW,
@@ -88,7 +92,10 @@ def changes_by(
 
 
 def encode_request(request: NativeRequest, *, model: str) -> Call:
-    """Return the call to a host. The body is the caller's own, unless settings or an alias change it.
+    """Return the call to a host. The body is the caller's own, unless settings or another name change it.
+
+    A name that the gateway understands and the host might not is written as the host writes it: that a host lacks what
+    nobody but the gateway can read would be believed of the model.
 
     Args:
         request: What is asked.
@@ -97,10 +104,15 @@ def encode_request(request: NativeRequest, *, model: str) -> Call:
     Raises:
         InvalidRequest: The request cannot be written.
     """
-    changes = request.changes
-    if canonical(request.model) != canonical(model):
-        changes = {**changes, "name" if not request.body.text("model") else "model": model}
+    changes, asked = request.changes, request.model
+    if asked != model and not (_PLAIN.fullmatch(asked) and canonical(asked) == canonical(model)):
+        changes = {**changes, _naming_field(request.path, request.body): model}
     return Call(method="POST", target=request.path, headers=_JSON, body=request.body.with_fields(changes))
+
+
+def _naming_field(path: str, body: Body) -> str:
+    """Return the field that names the model; where it may be the older one, it is so only without the newer one."""
+    return "name" if path == SHOW and (not body.has("model") or body.get("model") == "") else "model"
 
 
 def _is_no_time(keep_alive: Any) -> bool:

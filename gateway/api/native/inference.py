@@ -15,6 +15,7 @@ from gateway.api.body import read_body
 from gateway.api.endpoint import Endpoint
 from gateway.api.giving import Giving
 from gateway.exchange import Exchange
+from gateway.hop import Timeouts
 from gateway.log import log
 from gateway.management.asking import ask_each
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from adapters.types import NativeRequest
     from gateway.api.answering import Headers
     from gateway.record import Record
+
+PATIENCE = Timeouts(connect=5.0, first_byte=30.0, between=30.0)
+"""How long a host may take to unload a model, which Ollama does at once: one that hangs must not hold up the answer."""
 
 
 class Relay(Endpoint):
@@ -45,7 +49,7 @@ class Relay(Endpoint):
     async def _give(self, giving: Giving, request: NativeRequest, record: Record) -> None:
         giving.source = exchange = Exchange(self._fleet, self._catalogue, request, record)
         events = await exchange.open()
-        form: Headers = [(b"content-type", exchange.media_type)]
+        form: Headers = [(b"content-type", exchange.media_type)] if exchange.media_type else []
         if isinstance(events[-1], Finish):
             await giving.whole(whole(events), (), form)
         else:
@@ -61,7 +65,9 @@ class Relay(Endpoint):
         key = self._catalogue.key(request.model)
         names = {one.host: one.model for one in self._fleet.candidates(key)}
         hosts = [self._fleet.hosts[label] for label in names]
-        answers = await ask_each(hosts, lambda host: encode_request(request, model=names[host.label]))
+        answers = await ask_each(
+            hosts, lambda host: encode_request(request, model=names[host.label]), timeouts=PATIENCE
+        )
         done = {
             label: answer
             for label, answer in answers.items()
@@ -69,7 +75,7 @@ class Relay(Endpoint):
         }
         for label in answers.keys() - done.keys():
             log("unload failed", "warning", host=label, model=names[label], reason=_reason(answers[label]))
-        self._fleet.look(done)
+        self._fleet.look(names)
         if not done:
             return None
         record.host, record.model, record.why = ", ".join(done), names[next(iter(done))], "unload, every host"

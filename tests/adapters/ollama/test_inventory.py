@@ -6,9 +6,11 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from adapters.errors import HostBroken
 from adapters.ollama import inventory
@@ -76,28 +78,48 @@ def test_a_version_that_no_host_said_is_written_as_numbers() -> None:
 # --- tags and ps ------------------------------------------------------------------------------------------------------
 
 
+def entries(body: bytes) -> list[Raw]:
+    return msgspec.json.decode(body, type=dict[str, list[Raw]])["models"]
+
+
 def test_recorded_tags() -> None:
-    models = decode_tags(recording("0.24/tags").body)
+    body = recording("0.24/tags").body
+    models = decode_tags(body)
     assert models[0] == Model(
         name="tiny-chat:latest",
         digest="a0ed663156e41b55c450e89d49e2a5b68cb3940a2bf25aa7518dfcea6f92fe41",
         size=2877125,
         modified=1795407950,  # 2026-11-23T04:25:50.68101282Z
         context_length=32768,
+        entry=entries(body)[0],
     )
     assert [model.name for model in models][:3] == ["tiny-chat:latest", "tiny-think:latest", "tiny-brace:latest"]
 
 
 def test_recorded_residents() -> None:
-    assert decode_ps(recording("0.33/ps-one-loaded").body) == (
+    body = recording("0.33/ps-one-loaded").body
+    assert decode_ps(body) == (
         Resident(
             name="tiny-chat:latest",
             digest="14ff64785b09d56dab9f7c0a8faa232915ee78a21f0b14799c81c5e2f95de6bf",
             size=13358858,
             size_vram=0,
             context_length=4096,
+            entry=entries(body)[0],
         ),
     )
+
+
+@pytest.mark.parametrize("decode", [decode_tags, decode_ps])
+def test_what_a_host_says_of_a_model_is_kept_as_it_said_it(decode: Callable[[bytes], tuple[Any, ...]]) -> None:
+    said = b'{ "name":"x:latest", "new":{"in":"0.99"}, "entry":"none of ours" }'
+    assert bytes(decode(b'{"models":[%b]}' % said)[0].entry) == said
+
+
+def test_models_are_alike_when_all_is_alike_that_their_host_says_of_them() -> None:
+    body = recording("0.33/tags").body
+    assert decode_tags(body) == decode_tags(body[:])
+    assert decode_tags(body) != decode_tags(body.replace(b"gguf", b"mlx"))
 
 
 @pytest.mark.parametrize("decode", [decode_tags, decode_ps])
@@ -108,8 +130,8 @@ def test_a_host_may_have_nothing(decode: Callable[[bytes], tuple[Any, ...]], bod
 
 def test_an_older_host_says_less() -> None:
     body = b'{"models":[{"name":"x:latest"}]}'
-    assert decode_tags(body) == (Model(name="x:latest"),)
-    assert decode_ps(body) == (Resident(name="x:latest"),)
+    assert decode_tags(body) == (Model(name="x:latest", entry=Raw(b'{"name":"x:latest"}')),)
+    assert decode_ps(body) == (Resident(name="x:latest", entry=Raw(b'{"name":"x:latest"}')),)
 
 
 @pytest.mark.parametrize(

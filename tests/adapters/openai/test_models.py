@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from openai.types import Model
 
-from adapters.openai.models import ListedModel, encode_model, encode_models
+from adapters.openai.models import ListedModel, encode_deleted, encode_model, encode_models
 
 PLAIN = ListedModel(id="llama3.2:latest", created=1700000000, digests={"gpu-1": ""})
 FULL = ListedModel(
@@ -81,3 +81,7 @@ def test_weights_that_differ_from_host_to_host_are_shown(digests: dict[str, str]
 )
 def test_a_model_is_owned_by_the_namespace_of_its_name(name: str, owner: str) -> None:
     assert json.loads(encode_model(ListedModel(id=name)))["owned_by"] == owner
+
+
+def test_what_was_deleted_has_the_name_that_the_caller_gave_it() -> None:
+    assert encode_deleted("Team/X:v1") == b'{"id":"Team/X:v1","object":"model","deleted":true}'

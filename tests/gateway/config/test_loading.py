@@ -69,7 +69,7 @@ models:
     truncate: true
   qwen3:
 keys:
-  - {name: alice, secret: "${ALICE_KEY}"}
+  - {name: alice, secret: "${ALICE_KEY}", scopes: [admin]}
 timeouts: {between: 30, total: null}
 images: {fetch: true, allow: [public, nas.lan]}
 """
@@ -95,7 +95,7 @@ images: {fetch: true, allow: [public, nas.lan]}
             ),
             "qwen3": ModelSettings(),
         },
-        keys=(KeySettings(name="alice", secret="sk-alice-1234"),),
+        keys=(KeySettings(name="alice", secret="sk-alice-1234", scopes=("admin",)),),
         timeouts=Timeouts(between=30),
         images=ImageSettings(fetch=True, allow=("public", "nas.lan")),
     )
@@ -110,7 +110,7 @@ MISTAKES = [
     ("timeouts:\n  conect: 1", "FILE:2: timeouts.conect: unknown setting. Did you mean connect?"),
     (
         "models:\n  a:\n    color: red",
-        "FILE:3: models.a.color: unknown setting. Known here: aliases, options, keep_alive, think, truncate, check_schema, templated.",
+        "FILE:3: models.a.color: unknown setting. Known here: aliases, options, keep_alive, think, truncate, check_schema, templated, placement.",
     ),
     ("probe_interval: fast", "FILE:1: probe_interval: expected `float`, got `str`"),
     ("hosts:\n  - url: 5", "FILE:2: hosts[0].url: expected `str`, got `int`"),
@@ -121,7 +121,9 @@ MISTAKES = [
     ("a: b: c", "FILE:1: not valid YAML: mapping values are not allowed here"),
     ("grace: 1\ngrace: 2", "FILE:2: grace: given twice, first on line 1"),
     ("listen: ${NOWHERE}", "FILE:1: listen: the environment variable NOWHERE is not set"),
-    ("auth: nobody", "FILE:1: auth: invalid enum value 'nobody'"),
+    ("auth: nobody", "FILE:1: auth: 'nobody' means nothing here. Known here: keys, none."),
+    ("log: jsn", "FILE:1: log: 'jsn' means nothing here. Did you mean json?"),
+    ("models:\n  a: {think: hgh}", "FILE:2: models.a.think: 'hgh' means nothing here. Did you mean high?"),
     (
         "listen: '11435'",
         "FILE:1: listen: '11435' is not an address and a port. Write 127.0.0.1:11435 or 0.0.0.0:11435.",
@@ -272,6 +274,15 @@ MISTAKES = [
         "keys:\n  - {name: a, sha256: x}",
         'FILE:2: keys[0].sha256: must be 64 hexadecimal digits. Make it with `printf %s "$KEY" | sha256sum`.',
     ),
+    (
+        "keys:\n  - {name: a, secret: x2345678, scopes: [admin, root]}",
+        "FILE:2: keys[0].scopes[1]: 'root' means nothing here. Known here: admin.",
+    ),
+    (
+        "keys:\n  - {name: a, secret: x2345678, scopes: [admin, admin]}",
+        "FILE:2: keys[0].scopes: names a scope twice. Name each once.",
+    ),
+    ("keys:\n  - {name: a, secret: x2345678, scopes: admin}", "FILE:2: keys[0].scopes: expected `array`, got `str`"),
     (
         f"keys:\n  - {{name: a, secret: x2345678}}\n  - name: b\n    sha256: {hashlib.sha256(b'x2345678').hexdigest().upper()}",
         "FILE:3: keys[1]: is the same key as that of a. Give each name a key of its own.",

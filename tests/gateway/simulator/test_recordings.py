@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import itertools
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -20,7 +21,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.simulator import SimulatedModel, Simulator
+from gateway.simulator import Broken, Corrupt, PlainHTTP, Registry, SimulatedModel, Simulator, Unreachable
+from gateway.simulator.disk import Blob
 from gateway.simulator.faults import Cut, Fail
 from tests.gateway.simulator.client import Received, ask
 from tests.gateway.simulator.tiny import tiny_chat, tiny_models
@@ -28,21 +30,6 @@ from tests.gateway.simulator.tiny import tiny_chat, tiny_models
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 
 LEFT_OUT = {
-    "*/create-*": "management is not simulated",
-    "*/copy-*": "management is not simulated",
-    "*/delete-*": "management is not simulated",
-    "*/pull-*": "management is not simulated",
-    "*/push-*": "management is not simulated",
-    "*/blobs-*": "management is not simulated",
-    "*/misc-wrong-method-delete": "management is not simulated",
-    "*/chat-made-3": "the model was made by a create before",
-    "*/show-made-3": "the model was made by a create before",
-    "*/ps-after-delete": "the model was made by a create before",
-    "0.33/chat-jinja-with-template": "the model was made by a create before",
-    "0.33/show-jinja-with-template": "the model was made by a create before",
-    "0.33/ps-jinja-shared-runner*": "the model was made by a create before",
-    "0.33/misc-model-recommendations": "a list for user interfaces",
-    "0.33/misc-web-search": "a proxy to the cloud",
     "0.24/embed-chat-model": "the two engines of 0.24 are not told apart; chat models embed with the older one",
 }
 
@@ -71,7 +58,9 @@ _EQUAL: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r'"id":"call_[a-z0-9]{8}"'), '"id":"call_ID"'),
     (re.compile(r'"id":"[A-Za-z0-9]{32}"'), '"id":"ID"'),
     (re.compile(r"[0-9a-f]{64}"), "HASH"),
+    (re.compile(r'"(pull|push)ing [0-9a-f]{12}"'), r'"\1ing LAYER"'),
     (re.compile(r'"size":[1-9]\d*'), '"size":"SIZE"'),
+    (re.compile(r'"total":([1-9]\d*),"completed":\1}'), '"total":"SIZE","completed":"SIZE"}'),
     (re.compile(r'"parent_model":"[^"]*"'), '"parent_model":"PARENT"'),
     (re.compile(r'"context":\[[\d,]+\]'), '"context":"TOKENS"'),
     (re.compile(r"\[-?\d[\de.-]*(?:,-?\d[\de.-]*){7,}\]"), lambda vector: f'"{vector[0].count(",") + 1} NUMBERS"'),
@@ -122,6 +111,19 @@ def _listed(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(answer["models"], key=lambda model: str(model["name"]))
 
 
+_PROGRESS = ("*/pull-ok-stream", "*/pull-wrong-digest", "*/push-ok-stream", "*/create-quantize", "*/create-files-gguf")
+"""Recordings that tell how far something has come; how often and how far at which moment is chance."""
+
+_COMPLETED = re.compile(r'(?:,"total":\d+)?(?:,"completed":\d+)?}\Z')
+
+
+def without_repetition(name: str, texts: list[str]) -> list[str]:
+    """Keep one line of progress for each thing that progresses."""
+    if not any(fnmatch.fnmatch(name, pattern) for pattern in _PROGRESS):
+        return texts
+    return [text for text, _ in itertools.groupby(_COMPLETED.sub("}", text) for text in texts)]
+
+
 def headers_of(headers: list[list[str]] | list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, "…" if name in ("Date", "Content-Length") else value) for name, value in headers]
 
@@ -133,36 +135,99 @@ class NotPreparedError(Exception):
     """The simulator does not get into the state in which a recording was made."""
 
 
+BEFORE = {
+    "create-again": ("create-from-stream",),
+    "chat-made-3": ("create-system-parameters-template",),
+    "show-made-3": ("create-system-parameters-template",),
+    "chat-jinja-with-template": ("create-jinja-with-template",),
+    "show-jinja-with-template": ("create-jinja-with-template",),
+    "ps-jinja-shared-runner*": ("create-from-nostream", "create-jinja-with-template"),
+    "create-files-not-a-model": ("blobs-post-created",),
+    "blobs-post-again": ("blobs-post-created",),
+    "blobs-head-exists": ("blobs-post-created",),
+    "delete-ok": ("copy-ok",),
+    "delete-name-field": ("create-name-field",),
+    "delete-loaded": ("create-from-nostream",),
+    "ps-after-delete": ("create-from-nostream",),
+    "push-ok-*": ("copy-to-registry-name",),
+    "push-unreachable": ("copy-to-dead-registry-name",),
+}
+"""The recorded requests whose effect another builds on."""
+
+LOADED = {"ps-after-delete": ("delete-loaded",), "ps-jinja-shared-runner-after": ("chat-jinja-shared-runner",)}
+"""The same for those that came after what a listing shows was loaded."""
+
+GGUF = "sha256:d0ac7f7d1b102c97b50291ccf3e803bd28f0a7d35147670540626f402b9914f1"
+"""The blob that one model was made from."""
+
+
+def of(table: Mapping[str, tuple[str, ...]], name: str) -> list[str]:
+    version, _, short = name.partition("/")
+    return [f"{version}/{each}" for pattern in table if fnmatch.fnmatch(short, pattern) for each in table[pattern]]
+
+
 def models_of(version: str) -> list[SimulatedModel]:
-    pulled = [replace(tiny_chat, name=f"127.0.0.1:{port}/tiny/pulled") for port in (21490, 21480)]
-    known = [
+    return [
         model for model in tiny_models if version == "0.33" or not model.name.startswith(("tiny-native", "tiny-unl"))
     ]
-    return [*known, *pulled]
+
+
+def registry_of(version: str) -> Registry:
+    """Return the small registry that stood in for all others."""
+    place = f"127.0.0.1:{21480 if version == '0.33' else 21490}/tiny"
+    pulled = replace(  # no layer of it is on the disk already
+        tiny_chat,
+        name=f"{place}/pulled",
+        template="{{ range .Messages }}{{ .Content }}{{ end }}",
+        parameters={"num_thread": 2},
+        licenses=(),
+        parameter_size="1.44M",
+    )
+    wrong = SimulatedModel(name=f"{place}/wrong", path="native", size=100)
+    registry = Registry(pulled, wrong)
+    registry.fail(pulled.name, PlainHTTP())
+    registry.fail(wrong.name, Corrupt())
+    registry.fail(f"{place}/fails", Broken())
+    registry.fail("127.0.0.1:9/x/y", Unreachable())
+    return registry
 
 
 @asynccontextmanager
 async def prepared(name: str, recording: dict[str, Any]) -> AsyncIterator[Simulator]:
     """Run a simulator in the state in which a recording was made."""
     version, _, short = name.partition("/")
-    models = models_of(version)
-    if "tags" in short:
-        models = models[:-2]
+    models, registry = models_of(version), registry_of(version)
+    if short.startswith(("chat-pulled", "pull-again")):
+        models += registry.models.values()
     full_version = f"{version}.0"
     if short.startswith("busy-"):
         simulator = Simulator(models=models, version=full_version, parallel=1, max_queue=1, max_loaded=1)
         async with busy(simulator, waits="waited" in short):
             yield simulator
         return
-    async with Simulator(models=models, version=full_version, max_loaded=10) as simulator:
+    # A hundred bytes came so quickly that the newer host had nothing to tell of them.
+    steps = 0 if name == "0.33/pull-wrong-digest" else 8
+    async with Simulator(
+        models=models, registry=registry, version=full_version, max_loaded=10, pull_steps=steps
+    ) as simulator:
+        simulator.stored[GGUF] = Blob(46528, b"GGUF")
+        await repeat_all(simulator, of(BEFORE, name))
         if short.startswith("ps-"):
             await load_models(simulator, recording)
+        await repeat_all(simulator, of(LOADED, name))
         lines = len(recording["response"]["body"])
         if short.startswith("broken-runner") and short != "broken-runner-after":
             simulator.script(Fail(lines - 1))
         if short == "broken-server-stopped-stream":
             simulator.script(Cut(lines, end="close"))
         yield simulator
+
+
+async def repeat_all(simulator: Simulator, names: list[str]) -> None:
+    for name in names:
+        recording = load(name)
+        received = await repeat(simulator, recording)
+        assert received.status == recording["response"]["status"], received
 
 
 @asynccontextmanager
@@ -241,12 +306,13 @@ async def difference(name: str) -> str | None:
     if ndjson and not all(text.endswith("\n") and text.count("\n") == 1 for text in texts):
         return f"not one line a chunk: {texts}"
     if ndjson:
-        texts = [text.removesuffix("\n") for text in texts]
+        texts = without_repetition(name, [text.removesuffix("\n") for text in texts])
+    recorded = without_repetition(name, [item["text"] for item in expected["body"]])
     pairs = {
         "status": (expected["status"], received.status),
         "headers": (headers_of(expected["headers"]), headers_of(received.headers)),
         "ending": (ending, received.ended),
-        "body": ([equal(name, item["text"]) for item in expected["body"]], [equal(name, text) for text in texts]),
+        "body": ([equal(name, text) for text in recorded], [equal(name, text) for text in texts]),
     }
     for what, (wanted, got) in pairs.items():
         if wanted != got:
@@ -267,10 +333,3 @@ async def test_a_recording_that_is_left_out_would_not_pass(name: str) -> None:
 @pytest.mark.parametrize("pattern", LEFT_OUT)
 def test_what_is_left_out_exists(pattern: str) -> None:
     assert fnmatch.filter(recordings(), pattern)
-
-
-def test_nine_of_ten_recordings_within_scope_are_reached() -> None:
-    management = [pattern for pattern, reason in LEFT_OUT.items() if reason == "management is not simulated"]
-    scope = [name for name in recordings() if not any(fnmatch.fnmatch(name, pattern) for pattern in management)]
-    reached = [name for name in scope if left_out(name) is None]
-    assert len(reached) > 0.9 * len(scope)

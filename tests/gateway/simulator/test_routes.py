@@ -16,7 +16,7 @@ ROUTES = [
     ("GET", "/api/version?x=1", 200),
     ("HEAD", "/api/ps", 405),
     ("PUT", "/api/chat", 405),
-    ("POST", "/api/pull", 404),
+    ("POST", "/api/pull", 400),
     ("GET", "/v1/models", 404),
     ("GET", "/api/tags/", 301),
     ("POST", "/api/chat/", 307),
@@ -97,7 +97,7 @@ async def test_show_tells_what_a_caller_of_the_model_must_know() -> None:
         path="native",
         parameters=parameters,
         system="Be kind.",
-        license="MIT",
+        licenses=("MIT",),
         family="qwen3",
         context_length=40960,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import hashlib
 import logging
 import socket
 from collections.abc import Iterator
@@ -144,6 +145,15 @@ def test_it_runs_in_the_event_loop_of_the_gateway_too() -> None:
             await simulator.start()
             assert (await ask(simulator.url, "GET", "/")).status == 200
             assert simulator.cancelled == 1
+            data = bytes(20_000_000)
+            path = f"/api/blobs/sha256:{hashlib.sha256(data).hexdigest()}"
+            simulator.blob_bytes_per_second = 1e9
+            assert [(await ask(simulator.url, "POST", path, data[:size])).status for size in (None, 9)] == [201, 200]
+            task = asyncio.create_task(ask(simulator.url, "POST", "/api/blobs/sha256:" + "0" * 64, data))
+            simulator.blob_bytes_per_second = 0
+            await simulator.wait_until(lambda: simulator.requests[-1].path.endswith("000"))
+            await simulator.kill()
+            assert (await task).ended == "reset"
 
     uvloop.run(run())
 

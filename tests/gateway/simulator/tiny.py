@@ -200,7 +200,7 @@ tiny_chat = _chat(
     "tiny-chat",
     capabilities=("completion", "tools", "insert"),
     parameters={"num_thread": 1, "stop": ["<|im_start|>", "<|im_end|>"]},
-    license="MIT",
+    licenses=("MIT",),
 )
 tiny_think = _chat(
     "tiny-think",
@@ -217,7 +217,7 @@ tiny_vision_label = _chat(
     "tiny-vision-label",
     capabilities=("vision", "completion", "tools", "insert"),
     parameters=tiny_chat.parameters,
-    license="MIT",
+    licenses=("MIT",),
     sees=False,
     blob="tiny-chat",
 )

@@ -1,0 +1,124 @@
+"""`HEAD` and `POST /api/blobs/:digest`: a file that a model is made of goes to every host that is to make it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from adapters.errors import GatewayError, HostAnswer
+from adapters.ollama.native.blobs import check_digest, look, missing, store
+from adapters.ollama.native.errors import words
+from gateway.api.answering import reply, request_id
+from gateway.api.body import body_length, body_pieces
+from gateway.api.ending import Ending
+from gateway.api.giving import answer_headers
+from gateway.hop import Timeouts
+from gateway.management.asking import ask_each
+from gateway.management.outcome import down, outcome, verdict
+from gateway.management.targets import wished
+from gateway.management.telling import tell
+from gateway.management.uploading import upload
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from gateway.config import Settings
+    from gateway.management.managed import Managed
+    from gateway.management.outcome import Outcome
+    from gateway.management.targets import Targets
+    from gateway.record import Record
+
+Answers: TypeAlias = "dict[str, HostAnswer | GatewayError]"
+
+_LOOK = Timeouts(connect=5.0, total=30.0)
+"""How long a host may take to tell whether it has a blob."""
+
+_STORE = 3600.0
+"""Seconds that a host may take after the last byte, to check a blob and to put it in its place."""
+
+
+class Blobs:
+    """The endpoint for blobs. The time of an upload is bounded by its progress, and its size not at all."""
+
+    def __init__(self, settings: Settings, managed: Managed, running: set[Ending]) -> None:
+        self._patience = settings.receive_timeout
+        self._timeouts = Timeouts(
+            connect=settings.timeouts.connect, first_byte=_STORE, between=settings.timeouts.between
+        )
+        self._managed = managed
+        self._running = running
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record: Record = scope["record"]
+        record.route = "api/blobs"
+        digest: str = scope["path_params"]["digest"]
+        check_digest(digest)
+        targets = self._managed.for_blob(wished(scope["headers"]))
+        with Ending(scope, self._running, unhurried=True):
+            answers = await self._look(digest, targets)
+            if scope["method"] == "HEAD":
+                await _say_found(digest, targets, _outcome(answers, targets, record), record, send)
+                return
+            answers |= await self._upload(digest, answers, scope, receive)
+            status = self._stored(digest, _outcome(answers, targets, record), record)
+            await reply(send, record, status, b"", answer_headers(record, ()))
+
+    async def _look(self, digest: str, targets: Targets) -> Answers:
+        """Return whether the hosts have a blob: all that are meant, or the first that answers where one is enough."""
+        failed: Answers = {}
+        for labels in targets.rounds:
+            answers = await ask_each(
+                (self._managed.hosts[label] for label in labels), lambda _: look(digest), timeouts=_LOOK
+            )
+            if any(isinstance(said, HostAnswer) for said in answers.values()):
+                return answers
+            failed |= answers
+        return failed
+
+    async def _upload(self, digest: str, answers: Answers, scope: Scope, receive: Receive) -> Answers:
+        """Send the request's body to the hosts that lack it. If none does, the body is not even asked for."""
+        lacking = [label for label, said in answers.items() if isinstance(said, HostAnswer) and said.status == 404]
+        if not lacking:
+            return {}
+        return await upload(
+            [self._managed.hosts[label] for label in lacking],
+            store(digest),
+            body_pieces(receive, patience=self._patience),
+            length=body_length(scope),
+            timeouts=self._timeouts,
+        )
+
+    def _stored(self, digest: str, found: Outcome, record: Record) -> int:
+        """Return the status when every host has the blob: 201 when one of them did not have it before.
+
+        Raises:
+            GatewayError: Some host does not have it.
+        """
+        failed = found.failed | found.lacking
+        tell(record, store(digest), done=found.done, failed={label: words(error) for label, error in failed.items()})
+        self._managed.fleet.look({**failed, **found.unreachable})
+        if failed or not found.done:
+            raise verdict(failed or found.unreachable, found.done)
+        return max(said.status for said in found.done.values())
+
+
+def _outcome(answers: Answers, targets: Targets, record: Record) -> Outcome:
+    """Return what the hosts' answers come to, and note it."""
+    named: Answers = {label: down() for label in targets.down} if targets.named else {}
+    found = outcome(answers | named, "", lenient=not targets.named)
+    record.host, record.why, record.tried = ", ".join(found.done), targets.why, len(answers)
+    record.down = ", ".join((*targets.down, *found.unreachable))
+    return found
+
+
+async def _say_found(digest: str, targets: Targets, found: Outcome, record: Record, send: Send) -> None:
+    """Answer that the blob is there, without the length of a body: it would be the blob's, which nobody knows.
+
+    Raises:
+        UnknownURL: It is not everywhere.
+    """
+    if not targets.enough(found.done, found.unreachable):
+        raise missing(digest)
+    record.status = 200
+    headers = [*answer_headers(record, ()), request_id(record)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

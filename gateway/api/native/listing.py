@@ -1,0 +1,135 @@
+"""What the fleet is and has, as if it were one Ollama: `/`, `/api/version`, `/api/tags`, `/api/ps`, `/api/status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapters.errors import HostAnswer, NoHost
+from adapters.ollama.names import canonical
+from adapters.ollama.native.listing import (
+    STATUS,
+    Listed,
+    Loaded,
+    encode_ps,
+    encode_tags,
+    encode_version,
+    tells_cloud_is_on,
+)
+from gateway.api.answering import reply
+from gateway.management.asking import QUICK, ask_each
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from adapters.types import Model
+    from gateway.api.answering import Headers
+    from gateway.catalogue import Catalogue
+    from gateway.fleet import Fleet, Host
+    from gateway.record import Record
+
+_JSON: Headers = [(b"content-type", b"application/json; charset=utf-8")]
+_TEXT: Headers = [(b"content-type", b"text/plain; charset=utf-8")]
+
+
+class Root:
+    """`GET` and `HEAD /`: the sign of life that clients of Ollama look for."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record: Record = scope["record"]
+        record.route = "root"
+        await reply(send, record, 200, b"Ollama is running", _TEXT)
+
+
+class Version:
+    """`GET /api/version`: the lowest of the hosts that are up, for what an older one cannot do the fleet cannot do."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record = _record(scope)
+        versions = [host.view.version for host in _up(self._fleet) if host.view.version is not None]
+        await reply(send, record, 200, encode_version(str(min(versions))), _JSON)
+
+
+class Tags:
+    """`GET /api/tags`: every model of every host that is up, each name once, and every alias of one."""
+
+    def __init__(self, fleet: Fleet, catalogue: Catalogue) -> None:
+        self._fleet = fleet
+        self._catalogue = catalogue
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record = _record(scope)
+        _up(self._fleet)
+        await reply(send, record, 200, encode_tags(list(self._listed().values())), _JSON)
+
+    def _listed(self) -> dict[str, Listed]:
+        """Return what is listed, by canonical name. An alias hides a model of its name, as it does for requests."""
+        models = {key: _merged(places) for key, places in self._fleet.models().items()}
+        aliases = {
+            canonical(alias): Listed(target.entry, target.hosts, target.modified, alias=alias)
+            for alias in self._catalogue.aliases
+            if (target := models.get(self._catalogue.key(alias))) is not None
+        }
+        return models | aliases
+
+
+class Ps:
+    """`GET /api/ps`: what is in the memory of each host that is up."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record = _record(scope)
+        _up(self._fleet)
+        loaded = [
+            Loaded(resident.entry, host.label)
+            for host in self._fleet.hosts.values()
+            if host.view.up
+            for resident in host.view.residents.values()
+        ]
+        await reply(send, record, 200, encode_ps(loaded), _JSON)
+
+
+class Status:
+    """`GET /api/status`: what a host says of Ollama's cloud; one that may use it speaks for the fleet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        record = _record(scope)
+        answers = await ask_each(_up(self._fleet), lambda _: STATUS, timeouts=QUICK)
+        told = {label: answer for label, answer in answers.items() if isinstance(answer, HostAnswer)}
+        if not told:
+            raise NoHost("None of the hosts answers. Try again later.")
+        record.host = max(told, key=lambda label: (told[label].status == 200, tells_cloud_is_on(told[label].body)))
+        answer = told[record.host]
+        headers = [(b"content-type", answer.media_type), (b"x-gateway-host", record.host.encode())]
+        await reply(send, record, answer.status, answer.body, headers)
+
+
+def _record(scope: Scope) -> Record:
+    record: Record = scope["record"]
+    record.route = record.path.removeprefix("/")
+    return record
+
+
+def _up(fleet: Fleet) -> list[Host]:
+    """Return the hosts that are up; the simulated one only where it is the only one.
+
+    Raises:
+        NoHost: None is.
+    """
+    hosts = fleet.up()
+    if not hosts:
+        raise NoHost("None of the hosts is up. Try again later.")
+    return hosts
+
+
+def _merged(places: list[tuple[Host, Model]]) -> Listed:
+    """Return a model as one of its hosts tells of it: the one whose weights are the newest."""
+    newest = max((model for _, model in places), key=lambda model: model.modified)
+    return Listed(newest.entry, {host.label: model.digest for host, model in places}, newest.modified)

@@ -1,0 +1,46 @@
+"""What the log says of a management call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapters.ollama.native.progress import reasons
+from gateway.log import log
+from gateway.record import LONGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from adapters.types import Call
+    from gateway.record import Record
+
+
+def tell(
+    record: Record,
+    call: Call,
+    *,
+    done: Collection[str],
+    failed: Mapping[str, str],
+    unfinished: Collection[str] = (),
+) -> None:
+    """Write who did what to which model, and on which hosts; docs/operations.md has the meaning of each field.
+
+    Args:
+        record: The request.
+        call: What was asked of the hosts.
+        done: Those that did it.
+        failed: The reason of each that failed.
+        unfinished: Those that were stopped while they worked on it.
+    """
+    log(
+        "management",
+        "warning" if failed or unfinished or record.down else "info",
+        request_id=record.request_id,
+        caller=record.caller or None,
+        what=call.target.split("/")[2],
+        model=record.asked[:LONGEST] or None,
+        done=", ".join(done) or None,
+        failed=reasons(failed)[:LONGEST] if failed else None,
+        down=record.down or None,
+        unfinished=", ".join(unfinished) or None,
+    )

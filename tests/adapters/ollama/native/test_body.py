@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.errors import InvalidRequest
+from adapters.ollama.native.body import decode_body
+from tests.adapters.ollama.recorded import ROOT
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b'{"model":"x"}', "x"),
+        (b'{"MODEL":"x"}', "x"),
+        (b'{"model":"y","model":"x"}', "x"),
+        (b'{"model":null}', None),
+        (b'{"model": null }', None),
+        (b"{}", None),
+        (b'{"models":"x"}', None),
+        (b'{"model":[1,{"a":null}]}', [1, {"a": None}]),
+        (b'{"model":"\xff"}', None),
+    ],
+)
+def test_a_field_is_read_as_go_reads_it(data: bytes, value: Any) -> None:
+    body = decode_body(data)
+    assert body.get("model") == value
+    assert body.text("model") == (value if isinstance(value, str) else "")
+
+
+@pytest.mark.parametrize(
+    ("data", "has"), [(b'{"a":0}', True), (b'{"A":""}', True), (b'{"a":null}', False), (b"{}", False)]
+)
+def test_null_is_as_good_as_absent(data: bytes, has: bool) -> None:
+    assert decode_body(data).has("a") is has
+
+
+@pytest.mark.parametrize(
+    ("spelled", "name"), [("ſtream", "stream"), ("toKens", "tokens"), ("ﬁles", "ﬁles"), ("Straße", "straße")]
+)
+def test_two_letters_beyond_ascii_are_as_good_as_theirs_and_no_others(spelled: str, name: str) -> None:
+    assert decode_body(json.dumps({spelled: 1}).encode()).get(name) == 1
+
+
+@pytest.mark.parametrize("data", [b"[1]", b'"x"', b"1", b"null", b"true", b' [{"model":"x"}]\n'])
+def test_json_that_is_no_object_has_no_fields_and_is_left_to_a_host(data: bytes) -> None:
+    body = decode_body(data)
+    assert (body.get("model"), body.data) == (None, data)
+
+
+def test_a_field_in_two_spellings_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="the field 'model' is given more than once") as refused:
+        decode_body(b'{"model":"may","stream":true,"Model":"may not"}')
+    assert refused.value.param == "model"
+
+
+def test_a_null_after_a_value_is_no_value_to_the_host_either() -> None:
+    assert decode_body(b'{"model":"may not", "model": null}').data == b'{"model":null}'
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"model":"x"}', b' { "model" : "x" , "model" : "x" } ', b'{"options":{"seed":null}}']
+)
+def test_what_can_be_read_in_one_way_only_is_not_touched(data: bytes) -> None:
+    assert decode_body(data).data is data
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (rb'{"a":"\ud800"}', rb'{"a":"\ufffd"}'),
+        (rb'{"a":"\uD83D and \uDE00"}', rb'{"a":"\ufffd and \ufffd"}'),
+        (rb'{"a":"\ude00\ud83d\ude00\ud83d"}', rb'{"a":"\ufffd\ud83d\ude00\ufffd"}'),
+        (rb'{"a":"\\ud83d \ud83d"}', rb'{"a":"\\ud83d \ufffd"}'),
+        (rb'{"\ud83d":1}', rb'{"\ufffd":1}'),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_what_go_makes_of_it(written: bytes, read: bytes) -> None:
+    assert decode_body(written).data == read
+
+
+# --- changing ---------------------------------------------------------------------------------------------------------
+
+
+def test_without_changes_it_is_the_same_bytes() -> None:
+    data = b' {"model" : "x", "options": {"seed": 1}}'
+    assert decode_body(data).with_fields({}) is data
+
+
+def test_what_is_not_changed_stays_as_it_was_written() -> None:
+    body = decode_body(b'{"Model": "x", "options": { "seed" : 1.0 }, "new": "\\u003c", "stream": false}')
+    changed = body.with_fields({"model": "y", "keep_alive": "5m", "stream": True})
+    assert changed == b'{"Model":"y","options":{ "seed" : 1.0 },"new":"\\u003c","stream":true,"keep_alive":"5m"}'
+
+
+def _nested() -> list[Any]:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    return nested
+
+
+@pytest.mark.parametrize("value", ["\ud800", 10**5000, _nested()], ids=["half a pair", "huge", "deep"])
+def test_what_cannot_be_written_is_refused(value: object) -> None:
+    with pytest.raises(InvalidRequest):
+        decode_body(b"{}").with_fields({"model": value})
+
+
+# --- refusing ---------------------------------------------------------------------------------------------------------
+
+
+def test_malformed_bodies_are_refused_in_the_words_that_were_recorded() -> None:
+    refusals = []
+    for file in sorted(ROOT.glob("*/*.json")):
+        exchange = json.loads(file.read_text())
+        request, answer = exchange["request"], exchange["response"]
+        if request["path"].startswith("/api/") and "blobs" not in request["path"] and answer["status"] == 400:
+            body = request.get("body_text", None)
+            refusals += [] if body is None else [(body, json.loads(answer["body"][0]["text"])["error"])]
+    assert {text for _, text in refusals} > {"missing request body", "unexpected EOF"}
+    for body, text in refusals:
+        with pytest.raises(InvalidRequest) as refused:
+            decode_body(body.encode())
+        assert refused.value.message == text
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "missing request body"),
+        (b" \n", "EOF"),
+        (b'{"a":"b', "unexpected EOF"),
+        (b"[1", "unexpected EOF"),
+        (b"hello", "invalid character 'h' looking for beginning of value"),
+        (b"{}\xff", "the request body goes on after its JSON"),
+        (b"[] 1", "the request body goes on after its JSON"),
+        (b"\xef\xbb\xbf{}", "invalid character 'ï' looking for beginning of value"),
+        (b"'", r"invalid character '\'' looking for beginning of value"),
+        (b"{'a':1}", r"invalid character '\'' looking for beginning of object key string"),
+        (b'{"a":1,}', "invalid character '}' looking for beginning of object key string"),
+        (b'{"a":}', "invalid character '}' looking for beginning of value"),
+        (b'{"a":[1, x]}', "invalid character 'x' looking for beginning of value"),
+        (b'{"a":[1,]}', "invalid character ']' looking for beginning of value"),
+        (b'{"a":[1 2]}', "invalid character '2' after array element"),
+        (b'{"a" 1}', "invalid character '1' after object key"),
+        (b'{"a":1 "b":2}', """invalid character '"' after object key:value pair"""),
+        (rb'{"a":"\x"}', "invalid character 'x' in string escape code"),
+        (b'{"a":"b\nc"}', r"invalid character '\n' in the JSON of the body, byte 7"),
+        (b'{"a":01}', "invalid character '1' in the JSON of the body, byte 6"),
+        (rb'{"a":"\ud8zz"}', "invalid character 'z' in the JSON of the body, byte 11"),
+        (rb'{"a":"\ud800",}', "invalid character '}' looking for beginning of object key string"),
+        (b'{"a":' * 100_000, "exceeded max depth"),
+        (b'{"\xff":1}', "the request body is no valid JSON: 'utf-8' codec can't decode byte 0xff in position 0"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_as_go_does(data: bytes, message: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        decode_body(data)
+    assert refused.value.message.startswith(message)
+
+
+@given(st.binary(max_size=40) | st.text(alphabet='{}[]":,\\ud8cf null1.e', max_size=40).map(str.encode))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    with suppress(InvalidRequest):
+        decode_body(data).with_fields({"model": "x"})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["model", "name", "stream", "x"]), st.none() | st.booleans() | st.text() | st.lists(st.none())
+    )
+)
+def test_what_is_sent_on_is_what_was_read(fields: dict[str, Any]) -> None:
+    body = decode_body(json.dumps(fields).encode())
+    for name, value in json.loads(body.data).items():
+        assert body.get(name) == value

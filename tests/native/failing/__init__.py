@@ -1,0 +1,1 @@
+"""Native requests to two hosts that fail, and by callers who leave."""
