@@ -49,7 +49,7 @@ class Catalogue:
         return self._targets.get(name, model)
 
     def placement(self, model: str) -> Placement | None:
-        """Return which hosts get a model of this very name, which is not taken for an alias; None when nothing says it."""
+        """Return which hosts get a model of this very name, never taken for an alias; None when nothing says it."""
         return self._settings.get(canonical(model), _NOTHING).placement
 
     def checks_schemas(self, model: str) -> bool:

@@ -238,7 +238,7 @@ class Exchange:
         host = self._fleet.enter(choice, self._key)
         self._choice = choice
         account.begin_attempt()
-        account.host, account.model = choice.host, choice.model
+        account.host, account.model = choice.host, choice.model if self._judge is None else ""
         account.why = f"{choice.reason}, {of} host{'s' if of > 1 else ''}"
         self._response = response = await self._dial(host, choice, request, profile)
         self._decoder = decoder(request, call_id=lambda index: f"call_{account.token}_{index}")

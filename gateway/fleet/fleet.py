@@ -105,7 +105,7 @@ class Fleet:
         Raises:
             NoHost: None is up.
         """
-        up = [host for host in self.hosts.values() if host.view.up]
+        up = self.up()
         if not up:
             raise NoHost("None of the hosts is up. Try again later.")
         host = min(up, key=lambda one: one.turn)

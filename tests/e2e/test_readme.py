@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import ollama as ollama_client
 import openai
 import pytest
+from ollama import Client
 from openai import AsyncOpenAI
 
 from gateway.simulator import Simulator, named
@@ -133,6 +136,23 @@ async def test_the_example_of_several_hosts(tmp_path: Path) -> None:
     assert (chat["options"], chat["keep_alive"]) == ({"num_ctx": 8192}, "30m")
 
 
+async def test_the_example_of_models_on_several_hosts(tmp_path: Path) -> None:
+    file = tmp_path / "lan.yaml"
+    hosts, sync = block("sh", "ollama-gateway hosts").replace("lan.yaml", str(file)).splitlines()
+    llama = named("llama3.2")
+    async with Simulator(models=llama) as first, Simulator(models=[], registry=llama) as second:
+        settings = block("yaml", "# lan.yaml")
+        for place, host in (("http://gpu-1.lan:11434", first), ("http://gpu-2.lan:11434", second)):
+            settings = settings.replace(place, host.url)
+        file.write_text(settings)
+        before, said_before, _ = await run(*in_the_shell(hosts))
+        synced, _, _ = await run(*in_the_shell(sync))
+        after, _, _ = await run(*in_the_shell(hosts))
+
+    assert (before, synced, after) == (1, 0, 0)
+    assert "lacks llama3.2\n" in said_before
+
+
 async def test_the_example_with_keys() -> None:
     script, key = block("sh", "ALICE_KEY"), "0123456789abcdef" * 3
     for theirs, ours in (("$(openssl rand -hex 24)", key), ("0.0.0.0:11435", "127.0.0.1:0")):
@@ -145,7 +165,13 @@ async def test_the_example_with_keys() -> None:
         await program.logged("request")
         line = await program.logged("request")
         metrics = httpx2.get(url.replace("/v1", "/metrics"), headers={"x-api-key": key}, trust_env=False)
+        with (
+            Client(host=url.removesuffix("/v1"), headers={"Authorization": f"Bearer {key}"}) as ollama,
+            pytest.raises(ollama_client.ResponseError) as caught,
+        ):
+            await asyncio.to_thread(ollama.delete, "nothing")
 
+    assert caught.value.status_code == 503  # a key that may manage models, and no host that is up
     assert (line["caller"], line["model"], line["host"]) == ("alice", "demo:latest", "demo")
     assert line["prompt_tokens"] > 0
     assert line["completion_tokens"] > 0

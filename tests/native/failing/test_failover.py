@@ -224,3 +224,14 @@ async def test_a_host_that_judges_and_fails_is_told_of(pair):
         answer = await ask(gateway, model="nobody")
 
     assert is_refusal(answer, 502)
+
+
+async def test_the_simulated_host_judges_only_where_it_is_alone(pair):
+    first, _ = pair
+    async with running(first, demo=Simulator()) as gateway:
+        beside = [await ask(gateway, model="nobody") for _ in range(3)]
+    async with running(demo=Simulator()) as gateway:
+        alone = await ask(gateway, model="nobody")
+
+    assert asked(first) == 3
+    assert {answer.json()["error"] for answer in (*beside, alone)} == {"model 'nobody' not found"}

@@ -61,3 +61,12 @@ async def test_a_refusal_is_logged_without_words_of_the_caller(three, log):
 
     assert [line["error"] for line in requests(log)] == ["model_not_found", "invalid_value", "invalid_type"]
     assert "secret" not in json.dumps(log())
+
+
+async def test_names_that_callers_make_up_become_no_series(three, log):
+    for name in ("nobody", "somebody:1b-cloud", "a/b/c/d/e"):
+        await three.ask(CHAT, model=name)
+    page = (await three.gateway.client.get("/metrics")).text
+
+    assert [name for name in ("nobody", "somebody", "a/b/c") if name in page] == []
+    assert [line["model"] for line in requests(log)] == ["nobody", "somebody:1b-cloud", "a/b/c/d/e"]
