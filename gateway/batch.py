@@ -64,7 +64,7 @@ def plan(inputs: Sequence[str], candidates: Sequence[Candidate], *, shared: bool
         shared: Whether several hosts may work on it at once.
     """
     count = len(inputs)
-    digest = _weights(candidates)
+    digest = weights(candidates)
     idle = [one for one in candidates if one.digest == digest and not one.in_flight] if digest and shared else []
     able = [one for one in idle if one.resident or count >= MOST]
     hosts = tuple(one.host for one in rank(able)) if len(able) > 1 else ("",)
@@ -74,7 +74,7 @@ def plan(inputs: Sequence[str], candidates: Sequence[Candidate], *, shared: bool
     return Plan(_cut(inputs, max(parts, -(-count // MOST))), hosts, digest)
 
 
-def _weights(candidates: Sequence[Candidate]) -> str:
+def weights(candidates: Sequence[Candidate]) -> str:
     """Return the digest that most hosts have under the name.
 
     Vectors of different weights cannot be compared, and who asks twice compares. So the choice does not depend on who

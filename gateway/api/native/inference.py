@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from adapters.errors import HostAnswer
 from adapters.ollama.native.relay import RelayEncoder, whole
-from adapters.ollama.native.request import decode_request, encode_request
+from adapters.ollama.native.request import EMBED, EMBEDDINGS, decode_request, encode_request
 from adapters.types import Finish
 from gateway.api.body import read_body
 from gateway.api.endpoint import Endpoint
 from gateway.api.giving import Giving
+from gateway.batch import weights
 from gateway.exchange import Exchange
 from gateway.hop import Timeouts
 from gateway.log import log
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from adapters.types import NativeRequest
     from gateway.api.answering import Headers
     from gateway.record import Record
+
+_VECTORS = frozenset({EMBED, EMBEDDINGS})
+"""Where the answers to several requests are compared, so that the same weights must give them."""
 
 PATIENCE = Timeouts(connect=5.0, first_byte=30.0, between=30.0)
 """How long a host may take to unload a model, which Ollama does at once: one that hangs must not hold up the answer."""
@@ -47,7 +51,8 @@ class Relay(Endpoint):
                 await self._give(giving, request, record)
 
     async def _give(self, giving: Giving, request: NativeRequest, record: Record) -> None:
-        giving.source = exchange = Exchange(self._fleet, self._catalogue, request, record)
+        wanted = weights(self._fleet.candidates(self._catalogue.key(request.model))) if request.path in _VECTORS else ""
+        giving.source = exchange = Exchange(self._fleet, self._catalogue, request, record, wanted=wanted)
         events = await exchange.open()
         form: Headers = [(b"content-type", exchange.media_type)] if exchange.media_type else []
         if isinstance(events[-1], Finish):
