@@ -191,10 +191,8 @@ class Exchange:
             candidates = self._candidates(set())
         if candidates or not relayed:
             return candidates
-        if self.request.model:
-            error = absent(self._fleet, self._catalogue, self._key, self.request.model)
-            if not isinstance(error, ModelNotFound):
-                raise error
+        if self.request.model and self._fleet.down(self._key):
+            raise absent(self._fleet, self._catalogue, self._key, self.request.model)
         self._judge = self._fleet.judge(self._catalogue.target(self.request.model))
         return [self._judge]
 
@@ -204,7 +202,7 @@ class Exchange:
             return worst
         if lack is not None:
             return lack if lack.refusal else lacking(lack, self._fleet.able(lack.capability))
-        if self._judge is not None and worst is not None:
+        if worst is not None and not self.request.model:
             return worst
         error = absent(self._fleet, self._catalogue, self._key, self.request.model)
         return worst if worst is not None and worst.refusal and isinstance(error, ModelNotFound) else error

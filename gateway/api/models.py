@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from adapters.errors import HostLacksModel, ModelNotFound
 from adapters.ollama.names import canonical
 from adapters.ollama.native.management import encode_delete
@@ -13,16 +11,17 @@ from adapters.openai.models import ListedModel, encode_deleted, encode_model, en
 from gateway.absence import absent
 from gateway.api.answering import JSON, reply
 from gateway.api.giving import Giving
+from gateway.api.offered import offered
 from gateway.management.everywhere import everywhere
 from gateway.management.targets import wished
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from adapters.types import Model as HostsModel
     from gateway.api.ending import Ending
+    from gateway.api.offered import Offered
     from gateway.catalogue import Catalogue
-    from gateway.fleet import Fleet, Host
+    from gateway.fleet import Fleet
     from gateway.management.managed import Managed
     from gateway.record import Record
 
@@ -37,7 +36,8 @@ class Models:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record: Record = scope["record"]
         record.route = "models"
-        await reply(send, record, 200, encode_models(list(listed(self._fleet, self._catalogue).values())), [JSON])
+        models = offered(self._fleet, self._catalogue).values()
+        await reply(send, record, 200, encode_models([_listed(self._fleet, one) for one in models]), [JSON])
 
 
 class Model:
@@ -51,10 +51,10 @@ class Model:
         record: Record = scope["record"]
         record.route = "model"
         record.asked = asked = scope["path_params"]["model"]
-        model = listed(self._fleet, self._catalogue).get(canonical(asked))
-        if model is None:
+        one = offered(self._fleet, self._catalogue).get(canonical(asked))
+        if one is None:
             raise absent(self._fleet, self._catalogue, self._catalogue.key(asked), asked)
-        await reply(send, record, 200, encode_model(model), [JSON])
+        await reply(send, record, 200, encode_model(_listed(self._fleet, one)), [JSON])
 
 
 class DeleteModel:
@@ -88,31 +88,19 @@ class DeleteModel:
         return self._catalogue.not_found(asked, self._managed.fleet.names())
 
 
-def listed(fleet: Fleet, catalogue: Catalogue) -> dict[str, ListedModel]:
-    """Return the models that callers can use, aliases included, by canonical name."""
-    models = {key: _merged(fleet, key, places) for key, places in fleet.models().items()}
-    for alias in catalogue.aliases:
-        target = models.get(catalogue.key(alias))
-        if target is not None:
-            models[canonical(alias)] = replace(target, id=alias)
-    return models
-
-
-def _merged(fleet: Fleet, key: str, places: list[tuple[Host, HostsModel]]) -> ListedModel:
+def _listed(fleet: Fleet, one: Offered) -> ListedModel:
     """Return what callers see of a model, from all hosts that have it; where these differ, the newest weights count.
 
     It can do what it can do on any of them: a request goes where it can be served.
     """
-    by_age = sorted(places, key=lambda place: place[1].modified, reverse=True)
-    newest = by_age[0][1]
-    profiles = [profile for place in by_age if (profile := fleet.told(*place)) is not None]
-    lengths = (newest.context_length, *(profile.context_length for profile in profiles))
+    profiles = [profile for place in one.places if (profile := fleet.told(*place)) is not None]
+    lengths = (one.newest.context_length, *(profile.context_length for profile in profiles))
     return ListedModel(
-        id=newest.name,
-        created=min(model.modified for _, model in places),
-        digests={host.label: model.digest for host, model in places},
-        loaded_on=tuple(host.label for host, _ in places if key in host.view.residents),
-        size=newest.size,
+        id=one.alias or one.newest.name,
+        created=min(model.modified for _, model in one.places),
+        digests=one.digests,
+        loaded_on=tuple(host.label for host, _ in one.places if one.key in host.view.residents),
+        size=one.newest.size,
         context_length=next((length for length in lengths if length is not None), None),
         capabilities=frozenset().union(*(profile.capabilities for profile in profiles)),
     )

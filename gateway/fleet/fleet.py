@@ -42,6 +42,7 @@ class Fleet:
 
     Attributes:
         hosts: By label, in the order of the configuration.
+        changes: How often it changed which models there are.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Fleet:
             label: Learner(host, self._probers[label], self._profiles) for label, host in self.hosts.items() if learns
         }
         self._metrics = metrics
+        self.changes = 0
         self._turn = 0
 
     def start(self) -> None:
@@ -232,7 +234,10 @@ class Fleet:
         elif view.error is not None and (before.up or before.error is None):
             reason = view.error.detail or view.error.message
             log("host is down", "warning", host=host.label, url=host.hop.url, reason=reason)
-        if view.models != before.models or view.version != before.version:
+        different = view.models is not before.models and view.models != before.models
+        if different or view.up != before.up:
+            self.changes += 1
+        if different or view.version != before.version:
             self._profiles.keep(
                 {
                     (model.digest, host.view.version)

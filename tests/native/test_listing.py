@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 from msgspec.structs import replace
 from ollama import AsyncClient
 
+from adapters.ollama.native.listing import encode_tags
 from gateway.api.native import listing
 from gateway.config import KeySettings, ModelSettings
 from gateway.hop import Timeouts
@@ -179,3 +182,34 @@ async def test_a_host_that_hangs_does_not_keep_the_others_from_telling_a_status(
         answer = await gateway.client.get("/api/status")
 
     assert answer.json() == {"cloud": {"disabled": True, "source": "env"}}
+
+
+async def test_the_list_is_made_anew_only_when_models_change(old, new, monkeypatch):
+    encode = Mock(wraps=encode_tags)
+    monkeypatch.setattr(listing, "encode_tags", encode)
+    async with running(old, new) as gateway:
+        first = await gateway.client.get("/api/tags")
+        await gateway.client.post("/api/chat", json={"model": "qwen3"})
+        await gateway.seen()
+        second = await gateway.client.get("/api/tags")
+        new.add(QWEN)
+        await gateway.seen()
+        third = models(await gateway.client.get("/api/tags"))
+
+    assert first.content == second.content
+    assert third["qwen3:latest"]["hosts"] == ["host-0", "host-1"]
+    assert encode.call_count == 2
+
+
+async def test_a_model_that_a_host_lacks_may_be_on_one_that_was_never_up(new):
+    never = HostSettings(url="http://127.0.0.1:9")
+    async with running(new, never) as gateway:
+        unknown = await gateway.client.post("/api/chat", json={"model": "nope"})
+        nameless = await gateway.client.post("/api/generate", json={})
+        cloud = await gateway.client.post("/api/chat", json={"model": "gpt-oss:120b-cloud", "messages": []})
+
+    assert unknown.status_code == 503
+    assert unknown.json()["error"].startswith("No host that is up has the model 'nope'; one host is down")
+    assert (nameless.status_code, nameless.json()) == (404, {"error": "model '' not found"})
+    assert cloud.status_code == 403
+    assert "cloud is disabled" in cloud.json()["error"]

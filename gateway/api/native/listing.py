@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapters.errors import HostAnswer, NoHost
-from adapters.ollama.names import canonical
 from adapters.ollama.native.listing import (
     STATUS,
     Listed,
@@ -16,12 +15,12 @@ from adapters.ollama.native.listing import (
     tells_cloud_is_on,
 )
 from gateway.api.answering import reply
+from gateway.api.offered import offered
 from gateway.management.asking import QUICK, ask_each
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from adapters.types import Model
     from gateway.api.answering import Headers
     from gateway.catalogue import Catalogue
     from gateway.fleet import Fleet, Host
@@ -53,26 +52,30 @@ class Version:
 
 
 class Tags:
-    """`GET /api/tags`: every model of every host that is up, each name once, and every alias of one."""
+    """`GET /api/tags`: every model of every host that is up, each name once, and every alias of one.
+
+    Pages ask for it every second or so, and with a thousand models it takes milliseconds to make, so it is made only
+    when something has changed.
+    """
 
     def __init__(self, fleet: Fleet, catalogue: Catalogue) -> None:
         self._fleet = fleet
         self._catalogue = catalogue
+        self._made_at = -1
+        self._body = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record = _record(scope)
         _up(self._fleet)
-        await reply(send, record, 200, encode_tags(list(self._listed().values())), _JSON)
+        if self._made_at != self._fleet.changes:
+            self._made_at, self._body = self._fleet.changes, self._make()
+        await reply(send, record, 200, self._body, _JSON)
 
-    def _listed(self) -> dict[str, Listed]:
-        """Return what is listed, by canonical name. An alias hides a model of its name, as it does for requests."""
-        models = {key: _merged(places) for key, places in self._fleet.models().items()}
-        aliases = {
-            canonical(alias): Listed(target.entry, target.hosts, target.modified, alias=alias)
-            for alias in self._catalogue.aliases
-            if (target := models.get(self._catalogue.key(alias))) is not None
-        }
-        return models | aliases
+    def _make(self) -> bytes:
+        models = offered(self._fleet, self._catalogue).values()
+        return encode_tags(
+            Listed(one.newest.entry, one.digests, one.newest.modified, alias=one.alias) for one in models
+        )
 
 
 class Ps:
@@ -127,9 +130,3 @@ def _up(fleet: Fleet) -> list[Host]:
     if not hosts:
         raise NoHost("None of the hosts is up. Try again later.")
     return hosts
-
-
-def _merged(places: list[tuple[Host, Model]]) -> Listed:
-    """Return a model as one of its hosts tells of it: the one whose weights are the newest."""
-    newest = max((model for _, model in places), key=lambda model: model.modified)
-    return Listed(newest.entry, {host.label: model.digest for host, model in places}, newest.modified)

@@ -273,7 +273,7 @@ async def test_a_host_does_not_pay_for_descriptors_that_the_gateway_lacks(host, 
 async def test_a_mistake_of_ours_does_not_end_the_looks(host, log, monkeypatch):
     async with looking(host) as fleet:
         with monkeypatch.context() as broken:
-            broken.setattr("adapters.ollama.inventory.decode_tags", lambda body: 1 / 0)
+            broken.setattr("adapters.ollama.inventory.decode_version", lambda body: 1 / 0)
             await look(fleet)
             await eventually(lambda: not view(fleet).up)
         await look(fleet)
@@ -302,3 +302,14 @@ async def test_headers_of_the_configuration_go_with_every_question(host):
     assert sorted(request.path for request in host.requests) == ["/api/ps", "/api/show", "/api/tags", "/api/version"]
     for request in host.requests:
         assert (request.header("x-token"), request.header("x-name")) == ("a token", "Zoë")
+
+
+async def test_a_list_of_models_that_has_not_changed_is_not_read_again(host, monkeypatch):
+    async with looking(host) as fleet:
+        with monkeypatch.context() as patched:
+            patched.setattr("adapters.ollama.inventory.decode_tags", lambda body: 1 / 0)
+            before = view(fleet).models
+            await look(fleet)
+
+        assert view(fleet).models is before
+        assert view(fleet).up
