@@ -31,6 +31,14 @@ class Call(Struct, frozen=True, kw_only=True):
     body: bytes = b""
 
 
+_JSON = ((b"content-type", b"application/json"),)
+
+
+def json_call(target: str, body: bytes, *, method: str = "POST") -> Call:
+    """Return a call whose body is JSON."""
+    return Call(method=method, target=target, headers=_JSON, body=body)
+
+
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -216,24 +224,6 @@ class EmbedRequest(Request, frozen=True, kw_only=True):
 
     inputs: tuple[str, ...]
     dimensions: int | None = None
-
-
-class NativeRequest(Request, frozen=True, kw_only=True):
-    """A request of Ollama's own API that is passed on as it is.
-
-    Attributes:
-        path: Where it was asked, and will be asked.
-        body: The fields of its body, as the caller wrote them.
-        changes: The fields that differ from it on the way to a host, by name.
-        runs: Whether the model is loaded for it; else it is only told about.
-        unloads: Whether it only asks that the model be taken from memory.
-    """
-
-    path: str
-    body: Any
-    changes: dict[str, Any] = {}
-    runs: bool = True
-    unloads: bool = False
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

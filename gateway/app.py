@@ -10,8 +10,7 @@ from starlette.routing import Route, Router
 
 from adapters.errors import GatewayError, Stopping
 from adapters.ollama.native import request as native
-from adapters.openai.errors import encode_error
-from gateway.api.answering import JSON, Answering, error_headers, request_id
+from gateway.api.answering import Answering, error_headers, refusal, request_id
 from gateway.api.chat import ChatCompletions
 from gateway.api.completions import Completions
 from gateway.api.embeddings import Embeddings
@@ -41,6 +40,14 @@ if TYPE_CHECKING:
     from gateway.api.ending import Ending
     from gateway.config import Settings
     from gateway.simulator import Simulator
+
+
+class _GetOnly(Route):
+    """An address without HEAD, which Starlette takes for a part of GET, and Ollama does not (wire.md 1.1)."""
+
+    def __init__(self, path: str, endpoint: ASGIApp, *, middleware: Sequence[Middleware]) -> None:
+        super().__init__(path, endpoint, methods=["GET"], middleware=middleware)
+        self.methods = {"GET"}
 
 
 class Gateway:
@@ -79,15 +86,26 @@ class Gateway:
         for ending in list(self._running):
             ending.end(Stopping("The gateway is shutting down."))
 
-    def refused(self, error: GatewayError) -> bytes:
-        """Take note of a request that is refused before it is one; return the whole answer to it, HTTP and all."""
-        record = Record(self._metrics, "", "")
+    def refused(self, error: GatewayError, path: str) -> bytes:
+        """Take note of a request that is refused before it is one; return the whole answer to it, HTTP and all.
+
+        Args:
+            error: Why it is refused.
+            path: What it asks for, as far as that is known.
+        """
+        record = Record(self._metrics, "", path)
         record.status, record.error = error.status, error
         record.close()
-        body = encode_error(error)
-        headers = [JSON, *error_headers(error), request_id(record), (b"content-length", b"%d" % len(body))]
-        lines = [b"%s: %s\r\n" % header for header in (*headers, (b"connection", b"close"))]
-        return b"HTTP/1.1 %d \r\n%s\r\n%s" % (error.status, b"".join(lines), body)
+        answer = refusal(error, path)
+        headers = [
+            (b"content-type", answer.media_type),
+            *error_headers(error),
+            request_id(record),
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"connection", b"close"),
+        ]
+        lines = [b"%s: %s\r\n" % header for header in headers]
+        return b"HTTP/1.1 %d \r\n%s\r\n%s" % (answer.status, b"".join(lines), answer.body)
 
     def _routes(self) -> Sequence[BaseRoute]:
         settings, fleet, catalogue, running = self._settings, self.fleet, self._catalogue, self._running
@@ -120,8 +138,8 @@ class Gateway:
             Route("/", Root(), methods=["GET"]),
             Route("/api/version", Version(fleet), methods=["GET"], middleware=keyed),
             Route("/api/tags", Tags(fleet, catalogue), methods=["GET"], middleware=keyed),
-            Route("/api/ps", Ps(fleet), methods=["GET"], middleware=keyed),
-            Route("/api/status", Status(fleet), methods=["GET"], middleware=keyed),
+            _GetOnly("/api/ps", Ps(fleet), middleware=keyed),
+            _GetOnly("/api/status", Status(fleet), middleware=keyed),
             Route("/healthz", Healthz(), methods=["GET"]),
             Route("/readyz", Readyz(fleet), methods=["GET"]),
             Route("/metrics", MetricsPage(self._metrics, fleet), methods=["GET"], middleware=keyed),

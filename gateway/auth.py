@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from adapters.errors import Forbidden, Unauthorized
+from gateway.record import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -75,11 +76,14 @@ class RequireKey:
     header), nor under a name that it makes point here (the `Host` header; DNS rebinding). Ollama checks the same
     (wire.md 1.1), and refuses without a word.
 
+    Where it is open to everyone, such a page may ask models, as its owner may. It may not manage them, which a browser
+    would let it do unasked (a simple request of the Fetch standard): who opens a page does not mean to change a fleet.
+
     Args:
         app: The endpoint.
         keyring: The keys.
         open_to_all: Whether everyone may call.
-        origins: Whose pages may call a gateway that serves this machine only; `*` for all.
+        origins: Whose pages may call where there are no keys; `*` for all.
         scope: What the key must have beside being known; empty for nothing.
     """
 
@@ -104,18 +108,36 @@ class RequireKey:
                     f"The key {key.name!r} may ask models, and not manage them. "
                     f"For that it needs `scopes: [{self._scope}]` in the configuration of the gateway."
                 )
+            if self._scope and not len(self._keyring):
+                _refuse_pages(scope["headers"], self._origins)
         await self._app(scope, receive, send)
+
+
+def _refuse_pages(headers: Iterable[tuple[bytes, bytes]], origins: frozenset[bytes]) -> None:
+    for name, value in headers:
+        if name == b"origin" and not _is_ours(name, value, origins):
+            origin = value.decode("latin-1")[:LONGEST]
+            raise Forbidden(
+                f"Pages of the origin {origin!r} may not manage models here. "
+                "Add the origin to `cors.origins` in the configuration of the gateway, or configure a key.",
+                detail=f"origin {origin}",
+            )
 
 
 def _refuse_strangers(headers: Iterable[tuple[bytes, bytes]], origins: frozenset[bytes]) -> None:
     for name, value in headers:
-        if name not in _OURS or _OURS[name](value) or (name == b"origin" and origins & {b"*", value}):
+        if _is_ours(name, value, origins):
             continue
         hint = "Add it to `cors.origins`, configure a key" if name == b"origin" else "Configure a key"
         raise Forbidden(
             f"Without keys this gateway serves this machine only, and the {name.decode()} header of the request "
             f"names another. {hint}, or `auth: none` if everyone may use it."
         )
+
+
+def _is_ours(name: bytes, value: bytes, origins: frozenset[bytes]) -> bool:
+    """Whether a header names nobody who would have to be refused."""
+    return name not in _OURS or bool(_OURS[name](value)) or (name == b"origin" and bool(origins & {b"*", value}))
 
 
 _PORT = r"(?::\d+)?"

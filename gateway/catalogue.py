@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from adapters.errors import ModelNotFound
+from adapters.errors import InvalidRequest, ModelNotFound
 from adapters.ollama.names import canonical
-from adapters.ollama.native.request import changes_by
-from adapters.types import ChatRequest, GenerateRequest, NativeRequest, Request, TextRequest
+from adapters.ollama.native.request import NativeRequest, changes_by
+from adapters.types import ChatRequest, GenerateRequest, Request, TextRequest
 from gateway.config import ModelSettings
 
 if TYPE_CHECKING:
@@ -47,6 +47,29 @@ class Catalogue:
         """Return the model that a caller's name means: the name itself, unless it is an alias."""
         name = canonical(model)
         return self._targets.get(name, model)
+
+    def aliased(self, name: str) -> str | None:
+        """Return the model that an alias stands for, as configured; None when the name is no alias."""
+        meant = canonical(name)
+        return next((model for alias, model in self.aliases.items() if canonical(alias) == meant), None)
+
+    def check_new(self, name: str) -> None:
+        """Refuse a name for a model that nobody could ask: requests for an alias go to what it stands for.
+
+        Raises:
+            InvalidRequest: The name is an alias.
+        """
+        if target := self.aliased(name):
+            raise InvalidRequest(
+                f"{name!r} is an alias of {target!r} here, so a model of this name would never be asked. Choose "
+                "another name, or take the alias out of the gateway's configuration.",
+                param="model",
+            )
+
+    @property
+    def placements(self) -> list[Placement]:
+        """The placements that models have of their own."""
+        return [own for settings in self._settings.values() if (own := settings.placement) is not None]
 
     def placement(self, model: str) -> Placement | None:
         """Return which hosts get a model of this very name, never taken for an alias; None when nothing says it."""
@@ -93,8 +116,7 @@ class Catalogue:
         """Return the error for a model that no host has, with those of the names there are that come near to it."""
         present = {canonical(name): name.removesuffix(":latest") for name in names}
         shown = model if len(model) <= LONGEST else f"{model[:LONGEST]}…"
-        if canonical(model) in self._targets:
-            target = next(name for alias, name in self.aliases.items() if canonical(alias) == canonical(model))
+        if target := self.aliased(model):
             return ModelNotFound(f"The model {shown!r} stands for {target!r} here, which no host has.", param="model")
         known = [*present.values(), *(alias for alias in self.aliases if self.key(alias) in present)]
         near = difflib.get_close_matches(shown.removesuffix(":latest"), known, 3)

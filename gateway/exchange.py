@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from adapters.errors import HostAnswer, HostBusy, HostError, HostLacksModel, LacksCapability, ModelNotFound
 from adapters.ollama.calls import decode_refusal, decoder, encode_request
+from adapters.ollama.native.request import NativeRequest
 from adapters.ollama.profile import can_think, fit, lacking, must_know, needs_profile
-from adapters.types import Failure, Finish, NativeRequest, TextRequest
+from adapters.types import Failure, Finish, TextRequest
 from gateway.absence import absent
 from gateway.routing import Candidate, rank
 
@@ -243,7 +244,7 @@ class Exchange:
         events = await self._first_events(whole=not request.stream)
         if not choice.resident and not (isinstance(request, NativeRequest) and not request.runs):
             self._fleet.loaded(choice)
-        self.request, self.digest, self.media_type = request, choice.digest, _media_type(response)
+        self.request, self.digest, self.media_type = request, choice.digest, response.media_type
         return events
 
     async def _profile(self, choice: Candidate, request: Request) -> Profile | None:
@@ -269,7 +270,7 @@ class Exchange:
             response.close()
         error = decode_refusal(request, response.status, body)
         if isinstance(request, NativeRequest):
-            error.refusal = HostAnswer(response.status, _media_type(response), body)
+            error.refusal = HostAnswer(response.status, response.media_type, body)
         raise error
 
     async def _first_events(self, *, whole: bool) -> list[Event]:
@@ -314,10 +315,6 @@ class Exchange:
         choice, self._choice = self._choice, None
         if choice is not None:
             self._fleet.leave(choice, self._key)
-
-
-def _media_type(response: HopResponse) -> bytes:
-    return next((value for name, value in response.headers if name == b"content-type"), b"")
 
 
 def _worse(one: HostError | None, other: HostError) -> HostError:

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import gc
 import logging
+import re
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import httptools
 import uvicorn
@@ -47,27 +49,38 @@ _SMALL = 65_536
 """Bytes of an answer that are cheaper to copy than to hand over apart from their head."""
 
 
+_SITE = re.compile(rb"\A[a-z][a-z0-9+.-]*://[^/?]*", re.IGNORECASE)
+"""What stands before the path in a whole URL."""
+
+
 class Departure:
-    """Tells whoever answers a request of a connection that there is nobody to answer any more.
+    """What a connection and whoever answers its requests tell each other of an end before the answer is whole.
 
     Attributes:
-        gone: Why, once it is so.
+        gone: Why there is nobody to answer any more, once it is so.
         tell: Called with why, when it becomes so; None while nobody wants to know.
+        cut: To be called when the rest of an answer will never come: it ends the connection.
         unhurried: Whether the body may take as long as it likes: who reads it sees to it that it goes on.
     """
 
-    __slots__ = ("gone", "tell", "unhurried")
+    __slots__ = ("cut", "gone", "tell", "unhurried")
 
-    def __init__(self) -> None:
+    def __init__(self, cut: Callable[[], None]) -> None:
+        self.cut = cut
         self.gone: GatewayError | None = None
         self.tell: Callable[[GatewayError], None] | None = None
         self.unhurried = False
 
     def leave(self) -> None:
         """The connection is lost."""
+        self.cut = _nothing  # it refers to the connection as the connection does to this
         self.gone = CallerLeft("The caller closed the connection before the answer was whole.")
         if self.tell is not None:
             self.tell(self.gone)
+
+
+def _nothing() -> None:
+    pass
 
 
 class _Joined:
@@ -124,16 +137,19 @@ class Protocol(HttpToolsProtocol):
     Only a body whose reader measures its progress instead (`Departure.unhurried`) may take longer.
     """
 
-    refused: Callable[[GatewayError], bytes]
-    """Takes note of a request that is refused before it is one; returns the whole answer to it."""
+    refused: Callable[[GatewayError, str], bytes]
+    """Takes note of a request that is refused before it is one, by its path as far as that is known; returns the whole
+    answer to it.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.url = b""
         self._awaited = 0  # bytes of a header that is not whole yet; -1 when none is awaited
         self._begun = False  # whether a header began within the bytes that are being read
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._departure = Departure()
+        self._departure = Departure(self._cut)
         self._answered: RequestResponseCycle | None = None
         self._closing = False
 
@@ -256,6 +272,12 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()  # nothing was asked, or the body of what was refused does not end
 
+    def _cut(self) -> None:
+        """End the connection in the middle of an answer. uvicorn takes it as if the caller had left, and is content."""
+        if self._answered is not None:
+            self._answered.disconnected = True
+            self._answered.transport.close()
+
     def _refuse(self, error: GatewayError) -> None:
         """End the connection with an answer, unless another answer is being given on it."""
         self._closing = True
@@ -268,11 +290,16 @@ class Protocol(HttpToolsProtocol):
                 return
             cycle.disconnected = True  # whoever was to answer need not
             cycle.message_event.set()
-        self.transport.write(self.refused(error))
+        self.transport.write(self.refused(error, _path(self.url)))
         # To close at once, with bytes of the request unread, would make the caller's system throw the answer away.
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)
+
+
+def _path(url: bytes) -> str:
+    """Return the path of what is asked for, of which a host may stand before it, and the end be missing."""
+    return unquote(_SITE.sub(b"", url).partition(b"?")[0].decode("latin-1"))
 
 
 class Server(uvicorn.Server):

@@ -11,7 +11,7 @@ from adapters.ollama.errors import decode_error
 from adapters.ollama.inventory import Version
 from adapters.ollama.native import relay
 from adapters.ollama.native import request as native
-from adapters.types import Call, ChatRequest, EmbedRequest, Event, GenerateRequest, NativeRequest, Profile, Request
+from adapters.types import Call, ChatRequest, EmbedRequest, Event, GenerateRequest, Profile, Request
 
 
 class Decoder(Protocol):
@@ -53,7 +53,7 @@ def encode_request(request: Request, *, model: str, profile: Profile | None, ver
             return generate.encode_request(request, model=model, profile=profile, version=version)
         case EmbedRequest():
             return embed.encode_request(request, model=model)
-        case NativeRequest():
+        case native.NativeRequest():
             return native.encode_request(request, model=model)
         case _:
             raise TypeError(request)
@@ -88,7 +88,7 @@ def decoder(request: Request, *, call_id: Callable[[int], str]) -> Decoder:
                 characters=sum(map(len, request.inputs)),
                 model=request.model,
             )
-        case NativeRequest():
+        case native.NativeRequest():
             return relay.RelayDecoder(request)
         case _:
             raise TypeError(request)

@@ -10,7 +10,7 @@ from msgspec import Meta, Raw, Struct
 from adapters.errors import GatewayError, HostBroken, InvalidRequest
 from adapters.ollama.errors import decode_error
 from adapters.options import RETIRED
-from adapters.types import Call, EmbedRequest, Event, Failure, Finish, KeepAlive, Usage, Vectors
+from adapters.types import Call, EmbedRequest, Event, Failure, Finish, KeepAlive, Usage, Vectors, json_call
 
 # --- the request ------------------------------------------------------------------------------------------------------
 
@@ -42,8 +42,7 @@ def encode_request(request: EmbedRequest, *, model: str = "") -> Call:
         options={name: value for name, value in request.options.items() if name not in RETIRED},
         keep_alive=request.keep_alive,
     )
-    headers = ((b"content-type", b"application/json"),)
-    return Call(method="POST", target="/api/embed", headers=headers, body=msgspec.json.encode(sent))
+    return json_call("/api/embed", msgspec.json.encode(sent))
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from adapters.errors import HostBroken
-from adapters.types import Call, Model, Profile, Resident
+from adapters.types import Call, Model, Profile, Resident, json_call
 
 VERSION = Call(method="GET", target="/api/version")
 TAGS = Call(method="GET", target="/api/tags")
@@ -23,12 +23,7 @@ PS = Call(method="GET", target="/api/ps")
 
 def show(model: str) -> Call:
     """Return the call that asks for the whole of a model."""
-    return Call(
-        method="POST",
-        target="/api/show",
-        headers=((b"content-type", b"application/json"),),
-        body=msgspec.json.encode({"model": model}),
-    )
+    return json_call("/api/show", msgspec.json.encode({"model": model}))
 
 
 # --- version ----------------------------------------------------------------------------------------------------------

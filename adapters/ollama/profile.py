@@ -14,12 +14,12 @@ from msgspec.structs import replace
 
 from adapters.errors import InvalidRequest, LacksCapability
 from adapters.ollama.inventory import Version
+from adapters.ollama.native.request import NativeRequest
 from adapters.types import (
     ChatRequest,
     EmbedRequest,
     GenerateRequest,
     Media,
-    NativeRequest,
     Profile,
     Request,
     TextRequest,

@@ -10,9 +10,7 @@ from msgspec import Struct, field
 from adapters.errors import InvalidRequest
 from adapters.ollama.inventory import Version
 from adapters.options import RETIRED
-from adapters.types import Call, KeepAlive, Profile, Schema, TextRequest, Think
-
-_HEADERS = ((b"content-type", b"application/json"),)
+from adapters.types import Call, KeepAlive, Profile, Schema, TextRequest, Think, json_call
 
 _THINKS_TO_THE_MAX = Version(0, 22)
 """The first release that knows the level `max` (wire.md 0)."""
@@ -49,7 +47,7 @@ def encode_call(target: str, body: Struct, *, format_param: str) -> Call:
         encoded = msgspec.json.encode(body)
     except RecursionError as error:
         raise InvalidRequest("The response format is nested too deeply.", param=format_param) from error
-    return Call(method="POST", target=target, headers=_HEADERS, body=encoded)
+    return json_call(target, encoded)
 
 
 def encode_think(think: Think | None, version: Version | None) -> Think | None:

@@ -12,6 +12,7 @@ from adapters.errors import (
     CallerLeft,
     Forbidden,
     GatewayError,
+    HostAnswer,
     InternalError,
     MethodNotAllowed,
     Unauthorized,
@@ -41,7 +42,8 @@ class Answering:
     """The application: gives each request a record, and turns what is raised below into an answer.
 
     The record stands in the scope under `record`. Its `status` says whether an answer has begun; from then on an error
-    is the endpoint's to tell, and what is raised all the same ends the connection.
+    is the endpoint's to tell, and what is raised all the same cuts the connection: nobody takes such an answer for a
+    whole one.
     """
 
     def __init__(self, router: Router, metrics: Metrics) -> None:
@@ -66,27 +68,33 @@ class Answering:
         except CallerLeft as error:
             record.error, record.status = error, error.status
         except GatewayError as error:
-            await self._refuse(send, record, error)
+            await _refuse(scope, send, error)
         except HTTPException as error:
-            await self._refuse(send, record, _meant(scope, record, error))
+            await _refuse(scope, send, _meant(scope, record, error))
         except Exception as error:  # noqa: BLE001 - the outermost layer: nothing may end in a bare 500
-            await self._refuse(send, record, told(error, record))
+            await _refuse(scope, send, told(error, record))
         finally:
             record.close()
             if record.error is not None:
                 _forget_frames(record.error)
 
-    async def _refuse(self, send: Send, record: Record, error: GatewayError) -> None:
-        record.error = error
-        if record.status:
-            raise error
-        status, form, body = error.status, JSON, b""
-        if is_native(record.path):
-            refusal = encode_refusal(error)
-            status, form, body = refusal.status, (b"content-type", refusal.media_type), refusal.body
-        else:
-            body = encode_error(error)
-        await reply(send, record, status, body, [form, *error_headers(error), *host_headers(record)])
+
+async def _refuse(scope: Scope, send: Send, error: GatewayError) -> None:
+    record: Record = scope["record"]
+    record.error = error
+    if record.status:
+        scope["departure"].cut()
+        return
+    answer = refusal(error, record.path)
+    headers = [(b"content-type", answer.media_type), *error_headers(error), *host_headers(record)]
+    await reply(send, record, answer.status, answer.body, headers)
+
+
+def refusal(error: GatewayError, path: str) -> HostAnswer:
+    """Return the answer that tells of a failure, in the shape of the API that is spoken at an address."""
+    if is_native(path):
+        return encode_refusal(error)
+    return HostAnswer(error.status, JSON[1], encode_error(error))
 
 
 def is_native(path: str) -> bool:
@@ -160,9 +168,9 @@ def error_headers(error: GatewayError) -> Headers:
     return headers
 
 
-def _meant(scope: Scope, record: Record, refusal: HTTPException) -> GatewayError:
+def _meant(scope: Scope, record: Record, raised: HTTPException) -> GatewayError:
     """Return what the router's own refusals mean: no such address, or not by this method."""
-    if refusal.status_code != 405:
+    if raised.status_code != 405:
         return UnknownURL(f"Unknown request URL: {record.method} {record.path}. {unserved(record.path)}")
     headers = dict(scope["headers"])
     if record.method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= headers.keys():
@@ -174,7 +182,7 @@ def _meant(scope: Scope, record: Record, refusal: HTTPException) -> GatewayError
         )
     # With Ollama HEAD stands first.
     first = "HEAD" if is_native(record.path) else ""
-    allow = tuple(sorted((refusal.headers or {})["Allow"].split(", "), key=lambda method: (method != first, method)))
+    allow = tuple(sorted((raised.headers or {})["Allow"].split(", "), key=lambda method: (method != first, method)))
     served = f"{' and '.join(allow)} {'is' if len(allow) == 1 else 'are'}"
     message = f"{record.method} is not served at {record.path}; {served}."
     return MethodNotAllowed(message, allow=allow)

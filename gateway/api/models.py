@@ -70,22 +70,22 @@ class DeleteModel:
         record.route = "model"
         record.asked = asked = scope["path_params"]["model"]
         async with Giving(scope, self._running, send) as giving:
-            targets = self._managed.for_all(wished(scope["headers"]))
+            targets = await self._managed.for_all(wished(scope["headers"]))
             try:
-                await everywhere(self._managed, targets, encode_delete(asked), record)
+                await everywhere(self._managed, targets, encode_delete(asked), record, removes=True)
             except HostLacksModel as error:
                 raise self._absent(asked) from error
             await giving.whole(encode_deleted(asked), ())
 
     def _absent(self, asked: str) -> ModelNotFound:
-        for alias, model in self._catalogue.aliases.items():
-            if canonical(alias) == canonical(asked):
-                return ModelNotFound(
-                    f"{alias!r} is an alias of {model!r}, and no model. Delete {model!r}, or take the alias out of the "
-                    "gateway's configuration.",
-                    param="model",
-                )
-        return self._catalogue.not_found(asked, self._managed.fleet.names())
+        model = self._catalogue.aliased(asked)
+        if model is None:
+            return self._catalogue.not_found(asked, self._managed.fleet.names())
+        return ModelNotFound(
+            f"{asked!r} is an alias of {model!r}, and no model. Delete {model!r}, or take the alias out of the "
+            "gateway's configuration.",
+            param="model",
+        )
 
 
 def _listed(fleet: Fleet, one: Offered) -> ListedModel:
@@ -93,7 +93,7 @@ def _listed(fleet: Fleet, one: Offered) -> ListedModel:
 
     It can do what it can do on any of them: a request goes where it can be served.
     """
-    profiles = [profile for place in one.places if (profile := fleet.told(*place)) is not None]
+    profiles = [profile for place in one.by_age if (profile := fleet.told(*place)) is not None]
     lengths = (one.newest.context_length, *(profile.context_length for profile in profiles))
     return ListedModel(
         id=one.alias or one.newest.name,

@@ -20,7 +20,7 @@ class Offered(Struct, frozen=True):
 
     Attributes:
         key: Its canonical name.
-        places: The hosts that have it, each with what it has; the newest weights come first.
+        places: The hosts that have it, each with what it has, in the order of the configuration.
         alias: The alias to ask for it by; empty for its own name.
     """
 
@@ -29,9 +29,14 @@ class Offered(Struct, frozen=True):
     alias: str = ""
 
     @property
+    def by_age(self) -> list[tuple[Host, Model]]:
+        """The same, the newest weights first."""
+        return sorted(self.places, key=lambda place: place[1].modified, reverse=True)
+
+    @property
     def newest(self) -> Model:
         """The model with the newest weights."""
-        return self.places[0][1]
+        return self.by_age[0][1]
 
     @property
     def digests(self) -> dict[str, str]:
@@ -41,10 +46,7 @@ class Offered(Struct, frozen=True):
 
 def offered(fleet: Fleet, catalogue: Catalogue) -> dict[str, Offered]:
     """Return what callers can ask for, by canonical name. An alias hides a model of its name, as for requests."""
-    models = {
-        key: Offered(key, tuple(sorted(places, key=lambda place: place[1].modified, reverse=True)))
-        for key, places in fleet.models().items()
-    }
+    models = {key: Offered(key, tuple(places)) for key, places in fleet.models().items()}
     aliases = {
         canonical(alias): replace(target, alias=alias)
         for alias in catalogue.aliases

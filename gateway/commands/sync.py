@@ -52,11 +52,11 @@ def _run(options: argparse.Namespace) -> int:
     if not has_hosts(settings):
         return USAGE
     wish = None if options.hosts is None else parse_placement(options.hosts)
-    if mistake := _mistake(wish, settings):
-        print(f"--hosts: {mistake}", file=sys.stderr)
+    models = {canonical(model): model for model in options.models}  # each once, however often it is named
+    if mistake := _mistake(wish, models.values(), settings):
+        print(mistake, file=sys.stderr)
         return USAGE
     screen = Screen(sys.stdout)
-    models = {canonical(model): model for model in options.models}  # each once, however often it is named
     try:
         return asyncio.run(_sync(settings, models.values(), wish, screen, update=options.update))
     except KeyboardInterrupt:
@@ -71,12 +71,17 @@ def _model(text: str) -> str:
     return text
 
 
-def _mistake(wish: Placement | None, settings: Settings) -> str:
-    """Return what is wrong with the hosts that are wished; empty for nothing."""
+def _mistake(wish: Placement | None, models: Iterable[str], settings: Settings) -> str:
+    """Return what is wrong with the hosts that are wished, or with a model's name; empty for nothing."""
     if wish == ():
-        return "write all, any, or names of hosts with commas between them"
+        return "--hosts: write all, any, or names of hosts with commas between them"
     try:
-        choose({host.label: True for host in settings.hosts}, wish or "all")
+        choose({host.label: True for host in settings.hosts}, wish)
+    except InvalidRequest as error:
+        return f"--hosts: {error.message}"
+    try:
+        for model in models:
+            Catalogue(settings.models).check_new(model)
     except InvalidRequest as error:
         return error.message
     return ""

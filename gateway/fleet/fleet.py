@@ -69,9 +69,17 @@ class Fleet:
         for prober in self._probers.values():
             prober.start()
 
-    async def seen(self) -> None:
-        """Wait until every host was looked at from here on."""
-        await asyncio.gather(*(prober.look() for prober in self._probers.values()))
+    async def seen(self, labels: Iterable[str] | None = None, *, within: float | None = None) -> None:
+        """Look at hosts at once, those that are down included, and wait until that is done.
+
+        Not even the pause after the last look is kept, so this is not for what any caller can bring about.
+
+        Args:
+            labels: Which hosts; None for all.
+            within: Seconds to wait at most; the looks go on after that.
+        """
+        which = self._probers if labels is None else labels
+        await _over([self._probers[label].look(hurry=True) for label in which], within)
 
     async def stop(self) -> None:
         """Look no more, and close every connection."""
@@ -167,15 +175,10 @@ class Fleet:
         for label in labels:
             self._probers[label].look_now()
 
-    async def refresh(self, *, hurry: bool = False) -> None:
-        """Look at every host that is up or was not looked at yet, and wait a little for what that shows.
-
-        Args:
-            hurry: As in `Prober.look`.
-        """
-        probers = [self._probers[host.label] for host in self.hosts.values() if host.view.up or host.view.error is None]
-        if probers:
-            await asyncio.wait([prober.look(hurry=hurry) for prober in probers], timeout=REFRESH)
+    async def refresh(self) -> None:
+        """Look at every host that is up or was not looked at yet, and wait a little for what that shows."""
+        labels = [host.label for host in self.hosts.values() if host.view.up or host.view.error is None]
+        await _over([self._probers[label].look() for label in labels], REFRESH)
 
     def failed(self, choice: Candidate, key: str, error: HostError) -> None:
         """A call failed at a host: believe what it shows at once, and look at the host again."""
@@ -227,7 +230,8 @@ class Fleet:
 
     def _see(self, host: Host, view: View) -> None:
         """Replace what is known of a host, and tell of it. Every change goes through here."""
-        before, host.view = host.view, view
+        before = host.view
+        host.see(view)
         self._metrics.host_up.labels(host.label).set(view.up)
         if view.up and not before.up:
             log("host is up", host=host.label, version=str(view.version), models=len(view.models))
@@ -248,3 +252,9 @@ class Fleet:
         learner = self._learners.get(host.label)
         if learner is not None:
             learner.learn()
+
+
+async def _over(looks: Collection[asyncio.Future[None]], within: float | None) -> None:
+    """Wait until looks are over, and no longer than this."""
+    if looks:
+        await asyncio.wait(looks, timeout=within)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from time import monotonic
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -43,7 +45,7 @@ class Host:
         label: What it is called in headers, logs and metrics.
         parallel: Calls for one model that it answers at once.
         headers: What goes with everything that it is asked.
-        view: What is known of it.
+        view: What is known of it; `see` replaces it.
         hop: The connections to it.
         context: How its certificate is checked; None for plain HTTP.
     """
@@ -71,10 +73,24 @@ class Host:
         )
         self.turn = 0
         self._in_flight: dict[str, int] = {}
+        self._down_since: float | None = None
 
     def __repr__(self) -> str:
         state = "up" if self.view.up else "down"
         return f"Host({self.label}, {state}, {len(self.view.models)} models, {sum(self._in_flight.values())} in flight)"
+
+    def see(self, view: View) -> None:
+        """Replace what is known of it."""
+        if view.up:
+            self._down_since = None
+        elif self._down_since is None:
+            self._down_since = monotonic()
+        self.view = view
+
+    async def lost(self, seconds: float) -> None:
+        """Return when it has been down for so many seconds without a break, which may be never."""
+        while (left := seconds - self._down_for()) > 0:  # noqa: ASYNC110 - it sleeps until it can be so, and no less
+            await asyncio.sleep(left)
 
     def in_flight(self, key: str) -> int:
         """Return how many calls for a model it works on for us."""
@@ -95,3 +111,6 @@ class Host:
             self._in_flight[key] = left
         else:
             del self._in_flight[key]
+
+    def _down_for(self) -> float:
+        return 0.0 if self._down_since is None else monotonic() - self._down_since

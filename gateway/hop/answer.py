@@ -23,7 +23,7 @@ class Answer:
     """One answer to one request. Not thread-safe, and of no use after its end.
 
     Attributes:
-        status: The HTTP status, when `head_complete`.
+        status: The HTTP status, 200 to 599, when `head_complete`.
         headers: Lower-case names with their values in order, when `head_complete`.
         framed: Whether content-length or chunked says where the body ends; False when the connection's end does.
         pieces: What arrived of the body and was not taken yet.
@@ -164,7 +164,7 @@ class Answer:
         version = self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             return f"HTTP version {version}"
-        if status < 200:
+        if not 200 <= status < 600:  # RFC 9110, 15: nothing else is one; our own server could not send it on
             return f"status {status}"
         codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
         if codings and codings != [b"chunked"]:

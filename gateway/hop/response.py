@@ -11,7 +11,7 @@ class HopResponse:
     """An answer whose header block is there. One task reads it, and whoever got it calls `close`.
 
     Attributes:
-        status: The HTTP status, at least 200.
+        status: The HTTP status, 200 to 599.
         headers: Lower-case names with their values, in order.
         framed: Whether content-length or chunked says where the body ends. When it is False, an answer that was cut
             short looks like a whole one.
@@ -30,6 +30,11 @@ class HopResponse:
     def complete(self) -> bool:
         """Whether the whole answer has arrived, read or not. Then its connection is free for another call."""
         return self._answer.complete
+
+    @property
+    def media_type(self) -> bytes:
+        """The value of `content-type`; empty when there is none."""
+        return next((value for name, value in self.headers if name == b"content-type"), b"")
 
     async def read(self) -> bytes:
         """Return everything that has arrived and was not read yet; wait only when there is nothing.

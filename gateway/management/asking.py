@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from adapters.errors import GatewayError, HostAnswer
+from adapters.errors import GatewayError, HostAnswer, HostTimeout
 from adapters.ollama.native.blobs import is_digest, look
 from gateway.hop import Timeouts
 
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 QUICK = Timeouts(total=10.0)
 """For what a host answers at once, whatever else it does."""
 
+DEAD = 30.0
+"""Seconds that a host must be down without a break before it is given up in the middle of its work."""
+
 LIMIT = 32 * 1024 * 1024
 """The largest answer that is read, in bytes."""
+
+_Result = TypeVar("_Result")
 
 
 async def ask(
@@ -40,6 +45,34 @@ async def ask(
     return await whole(await host.hop.send(call, body=body, body_length=body_length, timeouts=timeouts), LIMIT)
 
 
+async def attempt(asking: Awaitable[HostAnswer]) -> HostAnswer | GatewayError:
+    """Return what a host answers, or why it does not."""
+    try:
+        return await asking
+    except GatewayError as error:
+        return error.with_traceback(None)
+
+
+async def while_it_lives(host: Host, work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Return what comes of work at a host that may take as long as it likes, if only the host is there.
+
+    A host that is slow is not given up. One that hangs, or lost its network, would never say so by itself.
+
+    Raises:
+        HostTimeout: The host has been down for `DEAD` seconds.
+    """
+    working, lost = asyncio.create_task(work), asyncio.create_task(host.lost(DEAD))
+    try:
+        await asyncio.wait((working, lost), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise HostTimeout(f"The host was given up: it has been down for {DEAD:g} seconds.")
+    finally:
+        working.cancel()
+        lost.cancel()
+        await asyncio.gather(working, lost, return_exceptions=True)
+
+
 async def whole(response: HopResponse, limit: int) -> HostAnswer:
     """Return an answer with its whole body, of at most `limit` bytes.
 
@@ -50,8 +83,7 @@ async def whole(response: HopResponse, limit: int) -> HostAnswer:
         body = await response.body(limit)
     finally:
         response.close()
-    media_type = next((value for name, value in response.headers if name == b"content-type"), b"")
-    return HostAnswer(response.status, media_type, body)
+    return HostAnswer(response.status, response.media_type, body)
 
 
 async def ask_each(
@@ -59,14 +91,11 @@ async def ask_each(
 ) -> dict[str, HostAnswer | GatewayError]:
     """Return what each host answered, by label, in the order of the hosts, or why it did not."""
 
-    async def one(host: Host) -> HostAnswer | GatewayError:
-        try:
-            return await ask(host, call(host), timeouts=timeouts)
-        except GatewayError as error:
-            return error.with_traceback(None)
+    async def one(host: Host) -> HostAnswer:
+        return await ask(host, call(host), timeouts=timeouts)
 
     asked = list(hosts)
-    answers = await asyncio.gather(*(one(host) for host in asked))
+    answers = await asyncio.gather(*(attempt(one(host)) for host in asked))
     return {host.label: answer for host, answer in zip(asked, answers, strict=True)}
 
 

@@ -44,7 +44,7 @@ def find_drift(views: Mapping[str, View], placement: Callable[[str], Placement])
     lacking: dict[str, list[str]] = {label: [] for label in views}
     differing: dict[str, dict[str, str]] = {}
     for key, name in sorted(names.items()):
-        for label in missing(key, views, placement(key)):
+        for label in hosts_lacking(key, views, placement(key)):
             lacking[label].append(name)
         digests = digests_of(key, views)
         if len(set(digests.values())) > 1:
@@ -52,7 +52,7 @@ def find_drift(views: Mapping[str, View], placement: Callable[[str], Placement])
     return Drift(lacking={label: tuple(found) for label, found in lacking.items() if found}, differing=differing)
 
 
-def missing(key: str, views: Mapping[str, View], placement: Placement) -> tuple[str, ...]:
+def hosts_lacking(key: str, views: Mapping[str, View], placement: Placement) -> tuple[str, ...]:
     """Return the hosts, by label, that are up and meant to have a model, and lack it.
 
     Where any host will do, these are all of them as long as none has it, and none as soon as one has.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from adapters.errors import GatewayError
 from adapters.ollama.native.errors import words
 from gateway.hop import Timeouts
-from gateway.management.asking import ask_each
-from gateway.management.outcome import down, outcome
-from gateway.management.telling import tell
+from gateway.management.asking import ask, attempt
+from gateway.management.outcome import outcome
+from gateway.management.telling import note, tell
 
 if TYPE_CHECKING:
-    from adapters.errors import HostAnswer
+    from adapters.errors import GatewayError, HostAnswer
     from adapters.types import Call
     from gateway.management.managed import Managed
     from gateway.management.targets import Targets
@@ -22,7 +22,7 @@ PATIENCE = Timeouts(first_byte=60.0, between=60.0)
 """How long a host may take. Ollama does this at once; one that hangs must not hold up what the others say for long."""
 
 
-async def everywhere(managed: Managed, targets: Targets, call: Call, record: Record) -> HostAnswer:
+async def everywhere(managed: Managed, targets: Targets, call: Call, record: Record, *, removes: bool) -> HostAnswer:
     """Ask all these hosts for the same, and return the answer of one that did it.
 
     A host that does not have the model has nothing to do. When the answer is there, every host has been looked at.
@@ -32,21 +32,36 @@ async def everywhere(managed: Managed, targets: Targets, call: Call, record: Rec
         targets: Which of them are meant.
         call: What to ask them.
         record: Where it is noted what came of it.
+        removes: Whether it is done as well on a host that does not have the model. If not, one that the caller named
+            fails.
 
     Raises:
         GatewayError: None of them has the model, or a host failed.
     """
-    record.host, record.why, record.tried = ", ".join(targets.up), targets.why, len(targets.up)
-    record.down = ", ".join(targets.down)
+    answers: dict[str, HostAnswer | GatewayError] = {}
+
+    async def one(label: str) -> None:
+        answers[label] = await attempt(ask(managed.hosts[label], call, timeouts=PATIENCE))
+
+    note(record, targets, targets.up)
     try:
-        hosts = [managed.hosts[label] for label in targets.up]
-        answers = await ask_each(hosts, lambda _: call, timeouts=PATIENCE)
+        await asyncio.gather(*map(one, targets.up))
     finally:
         managed.fleet.look(targets.up)
-    missing: dict[str, HostAnswer | GatewayError] = {label: down() for label in targets.down} if targets.named else {}
-    found = outcome(answers | missing, record.asked, lenient=not targets.named)
-    record.down = ", ".join((*targets.down, *found.unreachable))
-    if found.done:
-        await managed.fleet.refresh(hurry=True)
-    tell(record, call, done=found.done, failed={label: words(error) for label, error in found.failed.items()})
+        in_order = {label: answers[label] for label in targets.up if label in answers}
+        found = outcome(
+            in_order | targets.failures,
+            record.asked,
+            lenient=not targets.named,
+            may_lack=removes or not targets.named,
+        )
+        note(record, targets, targets.up, found.unreachable)
+        tell(
+            record,
+            call,
+            done=found.done,
+            failed={label: words(error) for label, error in found.failed.items()},
+            unfinished=[label for label in targets.up if label not in answers],
+        )
+    await managed.show(found.done)
     return found.answer()

@@ -9,14 +9,23 @@ from adapters.ollama.names import canonical
 from gateway.fleet import DEMO
 from gateway.hop import Timeouts
 from gateway.management.asking import holding
-from gateway.management.targets import choose, narrow
+from gateway.management.targets import choose, narrow, together
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from adapters.ollama.native.management import Create
     from gateway.catalogue import Catalogue
     from gateway.config import Placement, Settings
     from gateway.fleet import Fleet, Host
     from gateway.management.targets import Targets
+
+
+LOOK = 1.0
+"""Seconds to wait at most for what hosts show before something is done with them."""
+
+SHOW = 5.0
+"""Seconds to wait at most for hosts to show what they did."""
 
 
 class Managed:
@@ -33,43 +42,53 @@ class Managed:
 
     Attributes:
         fleet: All hosts.
+        catalogue: What the configuration says of models.
         hosts: Those that are managed, by label.
         timeouts: What holds for work of minutes. A host that verifies what it pulled is silent as long as that takes;
-            one that is gone is found by the probes of its connection.
+            one that is gone is found by the looks at it.
     """
 
     def __init__(self, fleet: Fleet, catalogue: Catalogue, settings: Settings) -> None:
         self.fleet = fleet
         self.timeouts = Timeouts(connect=settings.timeouts.connect, first_byte=None, between=None)
         self.hosts = {label: host for label, host in fleet.hosts.items() if label != DEMO}
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._placement = settings.placement
 
     async def for_pull(self, model: str, wish: Placement | None) -> Targets:
-        """Return the hosts that pull a model. Where one is enough, first comes one that has it, else the emptiest."""
-        # Work of minutes should know of a host that went down, and of a model that came, a moment ago.
-        await self.fleet.refresh(hurry=True)
+        """Return the hosts that pull a model. Where one is enough, first comes one that has it, else the emptiest.
+
+        Raises:
+            InvalidRequest: The name is an alias.
+        """
+        self.catalogue.check_new(model)
+        hosts = await self._look()
         having = self._having(model)
-        best = sorted(self.hosts, key=lambda label: (label not in having, _bytes(self.hosts[label])))
-        return choose(self._up(), wish or self._catalogue.placement(model) or self._placement, best=best)
+        best = sorted(hosts, key=lambda label: (label not in having, _bytes(self.hosts[label])))
+        return choose(hosts, wish, self.catalogue.placement(model) or self._placement, best=best)
 
     async def for_push(self, model: str, wish: Placement | None) -> Targets:
         """Return the hosts of which one pushes a model: those that have it; any, when none is known to."""
-        await self.fleet.refresh(hurry=True)
-        targets = choose(self._up(), wish or "all")
-        having = self._having(model)
-        return targets.of_one(tuple(label for label in targets.up if label in having) or targets.up)
+        targets = choose(await self._look(), wish)
+        return targets.one_of(self._having(model))
 
     async def for_create(self, asked: Create, wish: Placement | None) -> Targets:
-        """Return the hosts that make a model: those that have what it is made of; when none has, those that get it."""
+        """Return the hosts that make a model: those that have what it is made of; when none has, those that get it.
+
+        A host can pull the model that another one is made from, but no blob.
+
+        Raises:
+            InvalidRequest: The name is an alias.
+        """
         targets = await self.for_pull(asked.model, wish)
         if asked.source:
             targets = narrow(targets, self._having(asked.source))
         if asked.blobs and not targets.named:
-            targets = narrow(targets, await holding([self.hosts[label] for label in targets.up], asked.blobs))
+            held = await holding([self.hosts[label] for label in targets.up], asked.blobs)
+            targets = narrow(targets, held, strictly=True)
         return targets
 
-    def for_all(self, wish: Placement | None) -> Targets:
+    async def for_all(self, wish: Placement | None) -> Targets:
         """Return the hosts of a call that is for each that has a model.
 
         Raises:
@@ -79,11 +98,11 @@ class Managed:
             raise InvalidRequest(
                 "this is done on every host that has the model; name hosts in x-gateway-hosts, or leave it out"
             )
-        return choose(self._up(), wish or "all")
+        return choose(await self._look(), wish)
 
-    def for_blob(self, wish: Placement | None) -> Targets:
+    async def for_blob(self, wish: Placement | None) -> Targets:
         """Return the hosts that get a file, of which nobody knows yet what model it is for."""
-        return choose(self._up(), wish or self._placement)
+        return choose(await self._look(), wish, together([self._placement, *self.catalogue.placements]))
 
     def for_one(self, wish: Placement | None) -> Targets:
         """Return the hosts of which one answers for the fleet: the one that is wished, or any.
@@ -93,7 +112,16 @@ class Managed:
         """
         if wish == "all" or (isinstance(wish, tuple) and len(wish) > 1):
             raise InvalidRequest("this is asked of one host; name one in x-gateway-hosts, or leave it out")
-        return choose(self._up(), wish or "any")
+        return choose(self._up(), wish, "any")
+
+    async def show(self, done: Collection[str]) -> None:
+        """Wait until it is seen what hosts did, so that the caller's next request sees it too."""
+        await self.fleet.seen(done, within=SHOW)
+
+    async def _look(self) -> dict[str, bool]:
+        """Return which hosts are up. One that came back a moment ago is not passed over."""
+        await self.fleet.seen(self.hosts, within=LOOK)
+        return self._up()
 
     def _up(self) -> dict[str, bool]:
         return {label: host.view.up for label, host in self.hosts.items()}

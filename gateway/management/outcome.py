@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from adapters.errors import GatewayError, HostAnswer, HostError, HostLacksModel, HostUnreachable
 from adapters.ollama.errors import decode_error
-from adapters.ollama.native.errors import JSON, encode_refusal, words
+from adapters.ollama.native.errors import JSON, encode_error, encode_refusal, words
 from adapters.ollama.native.progress import reasons
 
 if TYPE_CHECKING:
@@ -28,17 +27,12 @@ def refused(answer: HostAnswer, model: str = "") -> GatewayError:
     return error
 
 
-def down() -> GatewayError:
-    """Return why a host that was meant did not do it: it is down."""
-    return HostUnreachable("The host is down.")
-
-
 class Outcome(Struct, frozen=True, kw_only=True):
     """What became of a call to several hosts, by label.
 
     Attributes:
         done: What those said that did what was asked.
-        lacking: What those said that do not have the model.
+        lacking: What those said that do not have the model, where that is no failure.
         failed: Why others failed.
         unreachable: Those that turned out to be down, where that is no failure.
     """
@@ -61,13 +55,16 @@ class Outcome(Struct, frozen=True, kw_only=True):
         raise next(iter(self.lacking.values())) if self.lacking else verdict(self.unreachable)
 
 
-def outcome(answers: Mapping[str, HostAnswer | GatewayError], model: str, *, lenient: bool) -> Outcome:
+def outcome(
+    answers: Mapping[str, HostAnswer | GatewayError], model: str, *, lenient: bool, may_lack: bool = True
+) -> Outcome:
     """Return what became of a call.
 
     Args:
         answers: What each host answered, or why it did not.
         model: The model as asked.
         lenient: Whether a host that cannot be reached is no failure.
+        may_lack: Whether a host that does not have the model is none.
     """
     found = Outcome(done={}, lacking={}, failed={}, unreachable={})
     for label, said in answers.items():
@@ -78,7 +75,7 @@ def outcome(answers: Mapping[str, HostAnswer | GatewayError], model: str, *, len
             found.done[label] = said
         else:
             error = refused(said, model)
-            kind = found.lacking if isinstance(error, HostLacksModel) else found.failed
+            kind = found.lacking if may_lack and isinstance(error, HostLacksModel) else found.failed
             kind[label] = error
     return found
 
@@ -103,10 +100,5 @@ def named(errors: Mapping[str, GatewayError], done: Collection[str] = ()) -> Gat
     statuses = {encode_refusal(error).status for error in errors.values()}
     error = HostError(reasons({label: words(error) for label, error in errors.items()}, tuple(done)))
     status = statuses.pop() if len(statuses) == 1 else HostError.status
-    error.refusal = HostAnswer(status, JSON, encode(error.message))
+    error.refusal = HostAnswer(status, JSON, encode_error(error.message))
     return error
-
-
-def encode(text: str) -> bytes:
-    """Return an error in Ollama's shape."""
-    return msgspec.json.encode({"error": text})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from adapters.errors import GatewayError, HostBroken, HostUnreachable
+from adapters.errors import GatewayError, HostBroken, HostTimeout, HostUnreachable
+from adapters.framing import Lines, LineTooLongError
 from adapters.ollama.answer import LINE_LIMIT
 from adapters.ollama.native.errors import words
 from adapters.ollama.native.progress import Progress
 from gateway.exchange import ERROR_LIMIT
-from gateway.management.asking import whole
+from gateway.management.asking import QUICK, while_it_lives, whole
 from gateway.management.outcome import refused
 
 if TYPE_CHECKING:
@@ -20,12 +21,17 @@ if TYPE_CHECKING:
     from gateway.fleet import Host
     from gateway.hop import HopResponse, Timeouts
 
+SETTLE = 30.0
+"""Seconds after `success` that a host may take to end its answer, or to go on: a create that had to pull first says it
+in the middle, and to close its connection would stop it."""
+
 
 class Round:
     """One call to several hosts, whose answers come line by line.
 
     Nothing is told before a host has said its first line: until then it is not sure that there will be a stream. Lines
-    are read only when somebody asks for them, so a caller who reads slowly makes the hosts wait.
+    are read only when somebody asks for them, so a caller who reads slowly makes the hosts wait. A host that has failed
+    is read no more, and one that is dead is given up.
 
     `close` must be called, whatever happens.
 
@@ -38,7 +44,6 @@ class Round:
 
     Attributes:
         progress: What the hosts have said; None as long as none has said a line.
-        errors: Why a host's answer ended before its end, by label.
     """
 
     def __init__(
@@ -51,13 +56,18 @@ class Round:
         lenient: bool,
     ) -> None:
         self.progress: Progress | None = None
-        self.errors = dict(failed)
+        self._errors = dict(failed)
         self._labels = [*(host.label for host in hosts), *failed]
         self._lenient = lenient
         self._answers = {host.label: _Answer(host, call, timeouts) for host in hosts}
         self._reading: dict[str, asyncio.Task[list[bytes]]] = {}
         for label in self._answers:
             self._read(label)
+
+    @property
+    def errors(self) -> dict[str, GatewayError]:
+        """Why hosts' answers ended before their end, by label, in the order of the hosts."""
+        return {label: self._errors[label] for label in self._labels if label in self._errors}
 
     @property
     def unreachable(self) -> tuple[str, ...]:
@@ -77,7 +87,7 @@ class Round:
     @property
     def running(self) -> tuple[str, ...]:
         """Those that are still at work."""
-        return tuple(label for label in self._answers if label in self._reading)
+        return tuple(label for label in self._answers if label in self._reading and label not in self.succeeded)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -104,8 +114,8 @@ class Round:
         for answer in self._answers.values():
             answer.close()
 
-    def _read(self, label: str) -> None:
-        self._reading[label] = asyncio.create_task(self._answers[label].next(), name=f"answer of {label}")
+    def _read(self, label: str, patience: float | None = None) -> None:
+        self._reading[label] = asyncio.create_task(self._answers[label].next(patience), name=f"answer of {label}")
 
     def _take(self, label: str, task: asyncio.Task[list[bytes]]) -> list[bytes]:
         """Take what a host said, or that it ended; return the lines to tell."""
@@ -113,12 +123,14 @@ class Round:
             said = task.result()
         except GatewayError as error:
             return self._fail(label, error.with_traceback(None))
-        if said:
-            self._read(label)
-            return self._hear(label, said)
-        if self.progress is None or label in self.progress.running:
+        if not said:
             return self._fail(label, HostBroken("The host ended its answer without saying that it is done."))
-        return []
+        lines = self._hear(label, said)
+        if label in self.failed:
+            self._answers[label].close()
+        else:
+            self._read(label, SETTLE if label in self.succeeded else None)
+        return lines
 
     def _hear(self, label: str, said: Sequence[bytes]) -> list[bytes]:
         lines: list[bytes] = []
@@ -133,7 +145,10 @@ class Round:
         return lines
 
     def _fail(self, label: str, error: GatewayError) -> list[bytes]:
-        self.errors[label] = error
+        """Take that a host's answer has ended. After `success` it may end in any way, for the host is done."""
+        if label in self.succeeded:
+            return []
+        self._errors[label] = error
         return [] if self.progress is None else self.progress.fail(label, words(error))
 
 
@@ -145,30 +160,42 @@ class _Answer:
         self._call = call
         self._timeouts = timeouts
         self._response: HopResponse | None = None
-        self._rest = b""
+        self._lines = Lines(LINE_LIMIT)
 
-    async def next(self) -> list[bytes]:
-        """Return the next lines, without line feeds; none at the end.
+    async def next(self, patience: float | None) -> list[bytes]:
+        """Return the next lines, without line feeds; none at the end, or when none has come for so many seconds.
 
         Raises:
             GatewayError: The host refuses, or does not answer any more.
         """
+        try:
+            async with asyncio.timeout(patience):
+                return await while_it_lives(self._host, self._next())
+        except TimeoutError:
+            return []
+
+    async def _next(self) -> list[bytes]:
         if self._response is None:
             self._response = await self._send()
         while data := await self._response.read():
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            if len(self._rest) > LINE_LIMIT:
-                raise HostBroken(f"The host sent a line of more than {LINE_LIMIT} bytes.")
+            try:
+                lines = self._lines.feed(data)
+            except LineTooLongError:
+                raise HostBroken(f"The host sent a line of more than {LINE_LIMIT} bytes.") from None
             if lines:
                 return lines
-        rest, self._rest = self._rest, b""
-        return [rest] if rest else []
+        return self._lines.close()
 
     async def _send(self) -> HopResponse:
         response = await self._host.hop.send(self._call, timeouts=self._timeouts)
         if response.status == 200:
             return response
-        raise refused(await whole(response, ERROR_LIMIT))
+        try:
+            async with asyncio.timeout(QUICK.total):
+                said = await whole(response, ERROR_LIMIT)
+        except TimeoutError:
+            raise HostTimeout("The host refuses, and did not finish to say why.") from None
+        raise refused(said)
 
     def close(self) -> None:
         if self._response is not None:

@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from adapters.errors import GatewayError, NoHost
 from adapters.ollama.names import canonical
 from adapters.ollama.native.pulling import Step, decode_step, encode_pull
-from gateway.management.drift import digests_of, missing
+from gateway.management.drift import digests_of, hosts_lacking
 from gateway.management.job import Job
-from gateway.management.targets import Targets
-from gateway.metrics import Metrics
-from gateway.record import Record
 
 if TYPE_CHECKING:
     from gateway.config import Placement
@@ -73,7 +71,7 @@ def plan(key: str, views: Mapping[str, View], placement: Placement, *, update: b
     having = tuple(label for label in meant if views[label].up and key in views[label].models)
     if placement == "any" and having:
         meant = having
-    pulling = {*missing(key, views, placement), *(having if update else ())}
+    pulling = {*hosts_lacking(key, views, placement), *(having if update else ())}
     return Plan(
         meant=meant,
         pulling=tuple(label for label in meant if label in pulling),
@@ -115,16 +113,10 @@ async def _pull(managed: Managed, model: str, planned: Plan, tell: Tell) -> tupl
     except NoHost:
         return [], {}  # they went down a moment ago, and the looks at them say why
     tell(Step(status=f"pulling on {'one of ' if targets.one and targets.up[1:] else ''}{', '.join(targets.up)}"))
-    # Hosts that turn out to be down are told of one by one, like those that fail.
-    job = Job(
-        managed,
-        Targets(up=targets.up, one=targets.one),
-        encode_pull(model),
-        Record(Metrics(), "POST", "/api/pull"),
-    )
+    job = Job(managed, replace(targets, down=()), encode_pull(model))  # that hosts are down is for the result to say
     try:
         while not job.ended:
-            for line in (await job.next()).splitlines():
+            for line in await job.next():
                 step = decode_step(line)
                 if not step.ends:  # that is for the result to say
                     tell(step)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from adapters.errors import InvalidRequest, NoHost
+from adapters.errors import HostUnreachable, InvalidRequest, NoHost
 from gateway.config import parse_placement
 
 if TYPE_CHECKING:
+    from adapters.errors import GatewayError
     from gateway.config import Placement
 
 HEADER = b"x-gateway-hosts"
@@ -27,12 +28,14 @@ class Targets(Struct, frozen=True, kw_only=True):
     Attributes:
         up: Those that can be asked; at least one.
         down: Those that were meant and are down.
+        how: By what they were chosen, in a word or a few.
         one: Whether one of them is enough; else each that is up must do what is asked.
-        named: Whether the hosts were named one by one, so that one that is down is a failure as well.
+        named: Whether the caller named them one by one, so that one that is down is a failure as well.
     """
 
     up: tuple[str, ...]
     down: tuple[str, ...] = ()
+    how: str = "all"
     one: bool = False
     named: bool = False
 
@@ -44,13 +47,19 @@ class Targets(Struct, frozen=True, kw_only=True):
     @property
     def why(self) -> str:
         """Why these, for the header `x-gateway-route`."""
-        which = "named" if self.named else "any" if self.one else "all"
-        count = len(self.up)
-        return f"{which}, {count} host{'s' if count > 1 else ''}"
+        return f"{self.how}, {len(self.up)} host{'s' if len(self.up) > 1 else ''}"
 
-    def of_one(self, up: tuple[str, ...]) -> Targets:
-        """Return the same where one of these hosts is enough."""
-        return Targets(up=up, down=self.down, one=True)
+    @property
+    def failures(self) -> dict[str, GatewayError]:
+        """Why hosts have failed before any is asked, by label."""
+        return {label: HostUnreachable("The host is down.") for label in self.down} if self.named else {}
+
+    def one_of(self, having: Collection[str]) -> Targets:
+        """Return the same where one host is enough: one of these that have the model, or any when none has it."""
+        up = tuple(label for label in self.up if label in having)
+        if not up:
+            return replace(self, one=True, named=False)
+        return replace(self, up=up, how="has the model", one=True, named=False)
 
     def enough(self, done: Collection[str], unreachable: Collection[str]) -> bool:
         """Whether as many hosts did it as have to.
@@ -80,18 +89,35 @@ def wished(headers: Sequence[tuple[bytes, bytes]]) -> Placement | None:
     return placement
 
 
-def choose(hosts: Mapping[str, bool], placement: Placement, *, best: Sequence[str] = ()) -> Targets:
-    """Return the hosts that a placement means.
+def together(placements: Collection[Placement]) -> Placement:
+    """Return which hosts get what may be for any of several models, each with a placement of its own.
+
+    One host is enough only where it is for all of them: for a model that is then made on another one, it would lack.
+    """
+    if len(set(placements)) == 1:
+        return next(iter(placements))
+    lists = [placement for placement in placements if isinstance(placement, tuple)]
+    if len(lists) < len(placements):
+        return "all"
+    return tuple(dict.fromkeys(label for labels in lists for label in labels))
+
+
+def choose(
+    hosts: Mapping[str, bool], wish: Placement | None, default: Placement = "all", *, best: Sequence[str] = ()
+) -> Targets:
+    """Return the hosts that are meant.
 
     Args:
         hosts: Every host by label, and whether it is up.
-        placement: Which of them are meant.
+        wish: Which of them the caller means; None when it does not say.
+        default: Which are meant then.
         best: The order in which they are tried where one is enough; those that are not in it come last.
 
     Raises:
         InvalidRequest: A host is named that there is not.
         NoHost: None of them is up.
     """
+    placement = wish or default
     labels = placement if isinstance(placement, tuple) else tuple(hosts)
     unknown = [label for label in labels if label not in hosts]
     if unknown:
@@ -106,16 +132,23 @@ def choose(hosts: Mapping[str, bool], placement: Placement, *, best: Sequence[st
     if placement == "any":
         first = [label for label in best if label in up]
         up = (*first, *(label for label in up if label not in first))
-    return Targets(up=up, down=down, one=placement == "any", named=isinstance(placement, tuple))
+    named = isinstance(wish, tuple)
+    how = "named" if named else "placement" if isinstance(placement, tuple) else placement
+    return Targets(up=up, down=down, how=how, one=placement == "any", named=named)
 
 
-def narrow(targets: Targets, able: Collection[str]) -> Targets:
+def narrow(targets: Targets, able: Collection[str], *, strictly: bool = False) -> Targets:
     """Return the targets that are able to do it by themselves: only those, or those first where one is enough.
 
-    When none is able, or the hosts were named, nothing changes: the hosts themselves say what they lack.
+    When none is able, or the caller named the hosts, nothing changes: the hosts themselves say what they lack.
+
+    Args:
+        targets: The hosts that are meant.
+        able: Those that are able.
+        strictly: Whether the others could not do it at all, so that they are not even tried in the end.
     """
     first = tuple(label for label in targets.up if label in able)
     if not first or targets.named:
         return targets
-    rest = tuple(label for label in targets.up if label not in able) if targets.one else ()
+    rest = tuple(label for label in targets.up if label not in able) if targets.one and not strictly else ()
     return replace(targets, up=(*first, *rest))

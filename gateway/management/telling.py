@@ -1,4 +1,4 @@
-"""What the log says of a management call."""
+"""What is told of a management call: in the headers of its answer, and in the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from adapters.types import Call
+    from gateway.management.targets import Targets
     from gateway.record import Record
+
+
+def note(record: Record, targets: Targets, asked: Collection[str], unreachable: Collection[str] = ()) -> None:
+    """Note which hosts a request goes to.
+
+    Args:
+        record: The request.
+        targets: The hosts that are meant.
+        asked: Those that were asked so far.
+        unreachable: Those of them that turned out to be down.
+    """
+    record.host, record.why, record.tried = ", ".join(asked), targets.why, len(asked)
+    record.down = ", ".join((*targets.down, *unreachable))
 
 
 def tell(

@@ -6,13 +6,12 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Self
 
-from adapters.errors import GatewayError
-from gateway.management.asking import ask
+from gateway.management.asking import ask, attempt, while_it_lives
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Iterable
 
-    from adapters.errors import HostAnswer
+    from adapters.errors import GatewayError, HostAnswer
     from adapters.types import Call
     from gateway.fleet import Host
     from gateway.hop import Timeouts
@@ -33,16 +32,15 @@ async def upload(
         call: The request, without its body.
         pieces: The body; none of them is empty. What it raises is raised.
         length: How many bytes that is; None when the end will tell.
-        timeouts: How long each host may take.
+        timeouts: How long each host may take; one that is dead is given up sooner.
     """
     taps = {host.label: _Tap() for host in hosts}
 
     async def send(host: Host) -> HostAnswer | GatewayError:
         tap = taps[host.label]
         try:
-            return await ask(host, call, body=tap, body_length=length, timeouts=timeouts)
-        except GatewayError as error:
-            return error.with_traceback(None)
+            asking = ask(host, call, body=tap, body_length=length, timeouts=timeouts)
+            return await attempt(while_it_lives(host, asking))
         finally:
             tap.close()
 

@@ -71,7 +71,7 @@ SCOPED = Keyring([KeySettings(name="alice", secret=SECRET), KeySettings(name="ro
 HERE = (b"host", b"localhost:11435")
 
 
-async def knock(keyring, *headers, scope, open_to_all=False):
+async def knock(keyring, *headers, scope, open_to_all=False, origins=()):
     """Ask for an endpoint that needs a scope; return the caller's name, once it was let in."""
     entered = []
     unused: Any = None
@@ -79,7 +79,7 @@ async def knock(keyring, *headers, scope, open_to_all=False):
     async def endpoint(scope, receive, send):
         entered.append(scope["record"].caller)
 
-    door = RequireKey(endpoint, keyring, open_to_all=open_to_all, scope=scope)
+    door = RequireKey(endpoint, keyring, open_to_all=open_to_all, origins=origins, scope=scope)
     await door({"headers": [HERE, *headers], "record": SimpleNamespace(caller="")}, unused, unused)
     [name] = entered
     return name
@@ -113,6 +113,35 @@ async def test_without_keys_everyone_may_manage(open_to_all):
     assert await knock(Keyring([]), scope="admin", open_to_all=open_to_all) == ""
 
 
-async def test_without_keys_a_page_of_a_stranger_may_not_manage_either():
-    with pytest.raises(Forbidden):
-        await knock(Keyring([]), (b"origin", b"https://evil.example"), scope="admin")
+@pytest.mark.parametrize("open_to_all", [False, True], ids=["on this machine only", "with auth: none"])
+@pytest.mark.parametrize("origin", [b"https://evil.example", b"http://localhost.evil.example", b"null", b""])
+async def test_without_keys_a_page_of_a_stranger_may_not_manage(origin, open_to_all):
+    with pytest.raises(Forbidden) as caught:
+        await knock(Keyring([]), (b"origin", origin), scope="admin", open_to_all=open_to_all)
+
+    assert "`cors.origins`" in caught.value.message
+
+
+async def test_where_everyone_may_ask_a_page_may_too():
+    assert await knock(Keyring([]), (b"origin", b"https://evil.example"), scope="", open_to_all=True) == ""
+
+
+@pytest.mark.parametrize("open_to_all", [False, True], ids=["on this machine only", "with auth: none"])
+@pytest.mark.parametrize(
+    ("origin", "origins"),
+    [
+        (b"https://app.example", ("https://app.example",)),
+        (b"https://app.example", ("*",)),
+        (b"null", ("*",)),
+        (b"http://localhost:3000", ()),
+        (b"app://obsidian.md", ()),
+    ],
+)
+async def test_a_page_that_is_listed_or_of_this_machine_may_manage(origin, origins, open_to_all):
+    headers = (b"origin", origin)
+    assert await knock(Keyring([]), headers, scope="admin", open_to_all=open_to_all, origins=origins) == ""
+
+
+async def test_where_there_are_keys_the_key_decides_and_not_the_page():
+    headers = (b"x-api-key", ADMIN.encode()), (b"origin", b"https://evil.example")
+    assert await knock(SCOPED, *headers, scope="admin") == "root"

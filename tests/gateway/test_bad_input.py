@@ -174,15 +174,19 @@ async def test_a_refused_method_is_told_those_that_are_served(host, method, path
 
 RAW = [
     ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00", 400),
-    ("another version", b"GET / HTTP/9.9\r\n\r\n", 400),
-    ("a header without a name", b"GET / HTTP/1.1\r\n: x\r\n\r\n", 400),
-    ("two lengths", b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx", 400),
+    ("another version", b"GET /v1/models HTTP/9.9\r\n\r\n", 400),
+    ("a header without a name", b"GET /v1/models HTTP/1.1\r\n: x\r\n\r\n", 400),
     (
-        "a length and chunks",
-        b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        "two lengths",
+        b"POST /v1/models HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx",
         400,
     ),
-    ("a length that is no number", b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: many\r\n\r\n", 400),
+    (
+        "a length and chunks",
+        b"POST /v1/models HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        400,
+    ),
+    ("a length that is no number", b"POST /v1/models HTTP/1.1\r\nhost: localhost\r\ncontent-length: many\r\n\r\n", 400),
     (
         "a broken chunk",
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
@@ -193,7 +197,7 @@ RAW = [
         b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         400,
     ),
-    ("endless headers", b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 50_000, 431),
+    ("endless headers", b"GET /v1/models HTTP/1.1\r\n" + b"x: y\r\n" * 50_000, 431),
     ("an endless line", b"GET /" + b"x" * 300_000, 431),
 ]
 

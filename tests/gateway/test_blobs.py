@@ -261,6 +261,49 @@ async def test_a_host_that_hangs_while_it_is_asked_does_not_keep_the_caller_for_
     assert holding(hosts[:2]) == [True, False]
 
 
+class Stuck(Simulator):
+    """A host that takes an upload, or the beginning of it, and is not heard of again."""
+
+    takes_all = True
+
+    async def answer(self, request: SimulatedRequest, *, keep_alive: bool) -> AsyncGenerator[bytes | End, None]:
+        if request.method == "POST":
+            self.script(Hang(path="/api/tags", times=None))
+            async for _ in request.pieces():
+                if not self.takes_all:
+                    break
+            yield "hang"
+        async for step in super().answer(request, keep_alive=keep_alive):
+            yield step
+
+
+@pytest.mark.parametrize("takes_all", [True, False])
+async def test_a_host_that_dies_with_an_upload_is_given_up_and_the_others_have_it(monkeypatch, takes_all):
+    monkeypatch.setattr("gateway.fleet.prober.TIMEOUT", 0.3)
+    monkeypatch.setattr("gateway.management.asking.DEAD", 0.3)
+    blob = bytes(20_000_000)
+    path = f"/api/blobs/sha256:{hashlib.sha256(blob).hexdigest()}"
+    async with Simulator() as whole, Stuck() as stuck, running(whole, stuck, probe_interval=0.1) as gateway:
+        stuck.takes_all = takes_all
+        answer = await gateway.client.post(path, content=blob)
+
+        assert [stored.size for stored in whole.stored.values()] == [len(blob)]
+    assert answer.status_code == 504
+    assert answer.json() == {
+        "error": "host-1: The host was given up: it has been down for 0.3 seconds. It is done on host-0."
+    }
+
+
+async def test_a_host_that_is_slow_to_store_an_upload_is_waited_for(monkeypatch, hosts):
+    monkeypatch.setattr("gateway.management.asking.DEAD", 0.2)
+    async with running(*hosts[:2], probe_interval=0.1) as gateway:
+        hosts[1].blob_bytes_per_second = 10
+        answer = await gateway.client.post(PATH, content=DATA)
+
+    assert answer.status_code == 201
+    assert holding(hosts[:2]) == [True, True]
+
+
 ADMIN = KeySettings(name="alice", secret="sk-alice-0123456789", scopes=("admin",))
 USER = KeySettings(name="bob", secret="sk-bob-0123456789")
 

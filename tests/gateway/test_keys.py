@@ -128,6 +128,20 @@ async def test_whoever_may_manage_gets_through(host, settings):
     assert refused == set()
 
 
+async def test_where_everyone_may_everything_a_page_of_a_stranger_may_still_not_manage(host):
+    """A browser sends such requests unasked, as long as their body is plain text."""
+    async with running(host, auth="none") as gateway:
+        before = len(host.requests)
+        headers = {"origin": "https://evil.example", "content-type": "text/plain"}
+        answers = [await gateway.client.request(*place, headers=headers) for place in MANAGEMENT]
+        asking = [await gateway.client.request(*place, headers=headers) for place in EVERYONES]
+
+        asked = {request.path for request in host.requests[before:]}
+    assert [answer.status_code for answer in answers] == [403] * len(MANAGEMENT)
+    assert [answer.status_code for answer in asking] == [200] * len(EVERYONES)
+    assert asked <= {"/api/version", "/api/tags", "/api/ps"}  # the gateway's own looks
+
+
 @pytest.mark.parametrize("key", [SECRET, ADMIN])
 async def test_asking_needs_no_scope(host, key):
     async with running(host, keys=SCOPED) as gateway:

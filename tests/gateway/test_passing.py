@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from gateway.config import KeySettings
+from gateway.hop import HopResponse
 from gateway.simulator import SimulatedRequest, Simulator
 from gateway.simulator.faults import End, Hang, Raw, Reply
 from tests.adapters.ollama.recorded import recording
@@ -130,6 +131,18 @@ async def test_it_may_be_sent_on_within_the_api_only(hosts, location, expected):
     assert answer.headers.get("location") == expected
 
 
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_that_has_no_body_may_tell_a_length_all_the_same(hosts, status, log):
+    async with running(hosts[0]) as gateway:
+        hosts[0].script(Raw(b"HTTP/1.1 %d Odd\r\ncontent-length: 5\r\n\r\n" % status, path=NEW))
+        answer = await gateway.client.post(NEW)
+
+    assert (answer.status_code, answer.content) == (status, b"")
+    assert "content-length" not in answer.headers
+    [line] = requests_of(log)
+    assert "error" not in line
+
+
 async def test_one_host_may_be_named(hosts):
     async with running(*hosts) as gateway:
         answer = await gateway.client.get(NEW, headers={"x-gateway-hosts": "host-1"})
@@ -175,7 +188,12 @@ async def test_the_simulated_host_answers_for_nobody():
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [(Raw(b"hello", path=NEW), 502), (Raw(b"", end="reset", path=NEW), 502), (Raw(b"", path=NEW), 502)],
+    [
+        (Raw(b"hello", path=NEW), 502),
+        (Raw(b"", end="reset", path=NEW), 502),
+        (Raw(b"", path=NEW), 502),
+        (Raw(b"HTTP/1.1 600 Odd\r\ncontent-length: 0\r\n\r\n", path=NEW), 502),
+    ],
 )
 async def test_a_host_that_gives_no_answer(hosts, fault, status):
     async with running(hosts[0]) as gateway:
@@ -220,12 +238,62 @@ async def test_a_stream_comes_line_by_line():
         assert [piece async for piece in pieces] == []
 
 
-async def test_a_stream_that_is_cut_is_not_taken_for_a_whole_one():
+def requests_of(log):
+    """Return the log's lines about requests; nothing may have been logged with a traceback."""
+    lines = log()
+    assert [line for line in lines if "traceback" in line] == []
+    return [line for line in lines if line["event"] == "request"]
+
+
+async def test_a_stream_that_is_cut_is_not_taken_for_a_whole_one_and_is_no_defect(log):
     async with Streaming() as host, running(host) as gateway:
         for line in (b"{}\n", b"cut"):
             host.lines.put_nowait(line)
         with pytest.raises(httpx2.RemoteProtocolError):
             await gateway.client.post(NEW)
+
+    [line] = requests_of(log)
+    assert (line["path"], line["host"], line["status"], line["error"]) == (NEW, "host-0", 200, "upstream_error")
+    assert "the connection to the host was cut" in line["reason"].lower()
+
+
+async def test_an_answer_of_a_known_length_that_is_cut_is_not_taken_for_a_whole_one(hosts, log):
+    async with running(hosts[0]) as gateway:
+        hosts[0].script(Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nsome", path=NEW))
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await gateway.client.post(NEW)
+
+    [line] = requests_of(log)
+    assert (line["status"], line["error"]) == (200, "upstream_error")
+
+
+async def test_a_stream_is_cut_when_the_gateway_stops(log):
+    async with Streaming() as host, running(host) as gateway:
+        async with gateway.client.stream("POST", NEW) as answer:
+            host.lines.put_nowait(b"{}\n")
+            pieces = answer.aiter_raw()
+            await anext(pieces)
+            gateway.gateway.end_all()
+            with pytest.raises(httpx2.RemoteProtocolError):
+                await anext(pieces)
+        await eventually(lambda: [request.ended for request in passed(host)] == ["cancelled"])
+
+    [line] = requests_of(log)
+    assert (line["status"], line["error"]) == (200, "shutting_down")
+
+
+async def test_a_defect_in_the_middle_of_an_answer_is_logged_once_and_cuts_it(hosts, log, monkeypatch):
+    async def fail(response):
+        raise RuntimeError("a defect")
+
+    async with running(hosts[0]) as gateway:
+        monkeypatch.setattr(HopResponse, "read", fail)
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await gateway.client.post(NEW)
+
+    [defect] = [line for line in log() if "traceback" in line]
+    assert defect["event"] == "defect"
+    assert [line["error"] for line in log() if line["event"] == "request"] == ["internal_error"]
 
 
 async def test_a_caller_who_leaves_takes_the_host_with_it():

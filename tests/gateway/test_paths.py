@@ -64,6 +64,8 @@ TRICKS = [
     "/api/%2e/me",
     "/api/x%2f..%2fy",
     "/api/x%2Fy",
+    "/api/tags%2F",
+    "/api/chat%2f",
     "/api/x%5cy",
     "/api/x%5C..%5Cy",
     "/api/x\\y",
@@ -148,6 +150,7 @@ METHODS = [
     ("POST", "/api/tags", "HEAD, GET"),
     ("POST", "/api/delete", "DELETE"),
     ("DELETE", "/api/version", "HEAD, GET"),
+    ("POST", "/api/ps", "GET"),
     ("GET", "/api/pull", "POST"),
     ("PUT", "/api/create", "POST"),
     ("TRACE", "/api/copy", "POST"),
@@ -163,6 +166,43 @@ async def test_another_method_on_a_path_that_is_served_is_not_passed_on(host, ga
     assert (status, body) == (recorded.status, recorded.body)
     assert (headers["content-type"], headers["allow"]) == ("text/plain", allow)
     assert host.requests == []
+
+
+@pytest.mark.parametrize("path", ["/api/ps", "/api/status"])
+async def test_head_is_served_only_where_it_is_with_ollama(host, gateway, path):
+    status, headers, body = await ask(gateway, path, "HEAD")
+
+    assert (status, headers["allow"], body) == (405, "GET", b"")
+    assert host.requests == []
+
+
+REFUSED = [
+    ("http://evil/api/tags", True),
+    ("HTTP://localhost:11435/%61pi/tags?x=/", True),
+    ("https://evil/", True),
+    ("http://evil/v1/models", False),
+    ("http://evil/v1/models?x=/api/tags", False),
+    ("http://evil", False),
+    ("api/tags", False),
+]
+
+
+@pytest.mark.parametrize(("target", "native"), REFUSED)
+async def test_what_is_refused_at_once_is_told_in_the_shape_of_the_api_that_it_asks_for(gateway, target, native):
+    status, headers, body = await ask(gateway, target)
+
+    assert (status, headers["connection"]) == (400, "close")
+    assert isinstance(json.loads(body)["error"], str) is native
+
+
+async def test_headers_that_do_not_end_are_told_in_the_shape_of_the_api_that_they_ask_for(gateway):
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"GET /api/tags HTTP/1.1\r\nx: " + b"y" * 70_000)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert "larger than 65536 bytes" in json.loads(body)["error"]
 
 
 SLASHES = [

@@ -29,7 +29,7 @@ async def fleet(count: int = 3, /, *, settings: Any = None, **made_with: Any) ->
         yield gateway, hosts
 
 
-async def see_nothing(*, hurry: bool = False) -> None:
+async def see_nothing(labels: Any, *, within: float) -> None:
     """Stand in for a look at the hosts: what changed a moment ago is not seen."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from unittest.mock import Mock
 
 import pytest
@@ -175,8 +176,41 @@ async def test_when_no_host_is_up_that_is_said(path):
     assert answer.headers["retry-after"] == "5"
 
 
+def statuses(*hosts):
+    return [sum(request.path == "/api/status" for request in host.requests) for host in hosts]
+
+
+async def test_many_who_ask_for_a_status_are_one_call_to_each_host(old, new):
+    async with running(old, new) as gateway:
+        answers = await asyncio.gather(*(gateway.client.get("/api/status") for _ in range(10)))
+        answers.append(await gateway.client.get("/api/status"))
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {(200, answers[0].content)}
+    assert {answer.headers["x-gateway-host"] for answer in answers} == {answers[0].headers["x-gateway-host"]}
+    assert statuses(old, new) == [1, 1]
+
+
+async def test_that_no_host_tells_a_status_is_remembered_too(old, monkeypatch):
+    monkeypatch.setattr(listing, "PATIENCE", Timeouts(total=0.2))
+    old.script(Hang(path="/api/status", times=None))
+    async with running(old) as gateway:
+        answers = await asyncio.gather(*(gateway.client.get("/api/status") for _ in range(10)))
+
+    assert {answer.status_code for answer in answers} == {503}
+    assert statuses(old) == [1]
+
+
+async def test_a_status_is_asked_for_again_after_a_while(old, monkeypatch):
+    monkeypatch.setattr(listing, "REMEMBERED", 0.0)
+    async with running(old) as gateway:
+        for _ in range(3):
+            await gateway.client.get("/api/status")
+
+    assert statuses(old) == [3]
+
+
 async def test_a_host_that_hangs_does_not_keep_the_others_from_telling_a_status(old, new, monkeypatch):
-    monkeypatch.setattr(listing, "QUICK", Timeouts(total=0.2))
+    monkeypatch.setattr(listing, "PATIENCE", Timeouts(total=0.2))
     old.script(Hang(path="/api/status"))
     async with running(old, new) as gateway:
         answer = await gateway.client.get("/api/status")

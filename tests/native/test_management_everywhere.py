@@ -172,6 +172,32 @@ async def test_a_host_that_was_named_and_is_down_is_a_failure():
     assert answer.headers["x-gateway-hosts-down"] == "host-1"
 
 
+@pytest.mark.parametrize(("path", "status"), [(COPY, 404), (DELETE, 200)])
+async def test_a_host_that_was_named_and_lacks_the_model_cannot_copy_it_and_need_not_delete_it(path, status):
+    async with fleet() as (gateway, hosts):
+        hosts[0].add(tiny_chat)
+        body = {"model": "tiny-chat", "source": "tiny-chat", "destination": "mine"}
+        answer = await manage(gateway, path, "host-0,host-1", **body)
+
+    assert answer.status_code == status
+    if path == COPY:
+        assert answer.json() == {"error": 'host-1: model "tiny-chat" not found. It is done on host-0.'}
+        assert have(hosts, "mine") == [True, False, False]
+    else:
+        assert have(hosts, "tiny-chat") == [False] * 3
+
+
+@pytest.mark.parametrize("path", [COPY, DELETE])
+async def test_what_no_host_that_was_named_has_is_told_in_their_own_words(path):
+    async with fleet() as (gateway, hosts):
+        hosts[0].add(tiny_chat)
+        body = {"model": "tiny-chat", "source": "tiny-chat", "destination": "mine"}
+        answer = await manage(gateway, path, "host-1,host-2", **body)
+
+    assert answer.status_code == 404
+    assert answer.json()["error"].replace('"', "'") == "model 'tiny-chat' not found"
+
+
 async def test_the_placement_of_new_models_does_not_hide_where_models_are():
     async with fleet(settings={"placement": ("host-0",)}) as (gateway, hosts):
         answer = await manage(gateway, DELETE, model="demo")

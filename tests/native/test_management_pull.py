@@ -116,7 +116,7 @@ async def test_a_host_that_refuses_does_not_stop_the_others():
         (Cut(2, end="close", path=PULL), "The host closed the connection in the middle of its answer."),
         (Cut(2, end="finish", path=PULL), "The host ended its answer without saying that it is done."),
         (Reply(path=PULL), "The host ended its answer without saying that it is done."),
-        (Reply(body=b"<html>", path=PULL), "sent a line that makes no sense"),
+        (Reply(body=b"<html>", path=PULL), "The host sent a line that makes no sense."),
         (
             Reply(body=b" " * (LINE_LIMIT + 1), path=PULL),
             f"The host sent a line of more than {LINE_LIMIT} bytes.",
@@ -204,16 +204,12 @@ async def test_a_host_that_is_down_for_long_is_listed_too():
 
 async def test_a_host_that_goes_down_just_before_it_is_asked_counts_as_down(monkeypatch):
     async with fleet(2) as (gateway, hosts):
-        monkeypatch.setattr(gateway.gateway.fleet, "refresh", see_nothing)
+        monkeypatch.setattr(gateway.gateway.fleet, "seen", see_nothing)
         await hosts[1].kill()
         answer = await manage(gateway, PULL, model="tiny-chat", stream=False)
 
     assert answer.status_code == 200
     assert answer.headers["x-gateway-hosts-down"] == "host-1"
-
-
-async def _nothing(*, hurry: bool = False) -> None:
-    """See nothing."""
 
 
 async def test_a_host_that_was_named_and_is_down_is_a_failure_and_the_others_go_on():
@@ -266,16 +262,16 @@ async def test_a_host_that_there_is_not_is_a_mistake(said, reason):
 
 
 async def test_the_configuration_says_which_hosts_get_a_model_unless_the_caller_does():
-    settings = {"placement": ("host-2",), "models": {"tiny-chat": ModelSettings(placement=("host-1",), aliases=("t",))}}
+    settings = {"placement": ("host-2",), "models": {"tiny-chat": ModelSettings(placement=("host-1",))}}
     async with fleet(settings=settings) as (gateway, hosts):
         await manage(gateway, PULL, model="TINY-CHAT:latest")
         own = have(hosts, "tiny-chat")
-        await manage(gateway, PULL, model="t")
-        literal = [asked(host, PULL)[-1:] for host in hosts]
+        await manage(gateway, PULL, model="nope")
+        general = [asked(host, PULL)[-1:] for host in hosts]
         await manage(gateway, PULL, "all", model="tiny-chat")
 
     assert own == [False, True, False]
-    assert literal == [[], [{"model": "TINY-CHAT:latest"}], [{"model": "t"}]]
+    assert general == [[], [{"model": "TINY-CHAT:latest"}], [{"model": "nope"}]]
     assert have(hosts, "tiny-chat") == [True] * 3
 
 
@@ -323,7 +319,7 @@ async def test_any_that_no_host_can_pull_names_each():
 
 async def test_any_passes_over_hosts_that_turn_out_to_be_down(monkeypatch):
     async with fleet() as (gateway, hosts):
-        monkeypatch.setattr(gateway.gateway.fleet, "refresh", see_nothing)
+        monkeypatch.setattr(gateway.gateway.fleet, "seen", see_nothing)
         await hosts[0].kill()
         answer = await manage(gateway, PULL, "any", model="tiny-chat")
 

@@ -20,7 +20,10 @@ async def test_one_host_that_has_it_pushes_it():
         answer = await manage(gateway, PUSH, model="tiny-chat")
         whole = await manage(gateway, PUSH, model="tiny-chat", stream=False)
 
-    assert (answer.headers["x-gateway-host"], answer.headers["x-gateway-route"]) == ("host-1", "any, 2 hosts")
+    assert (answer.headers["x-gateway-host"], answer.headers["x-gateway-route"]) == (
+        "host-1",
+        "has the model, 2 hosts",
+    )
     assert statuses(answer) == ["retrieving manifest", "pushing manifest", "success"]
     assert (whole.headers["content-type"], whole.content) == ("application/json", b'{"status":"success"}')
     assert [len(asked(host, PUSH)) for host in hosts] == [0, 2, 0]
@@ -66,7 +69,7 @@ async def test_another_host_is_asked_when_the_first_does_not_answer():
 
 async def test_a_host_that_turns_out_to_be_down_has_no_say(monkeypatch):
     async with fleet(2) as (gateway, hosts):
-        monkeypatch.setattr(gateway.gateway.fleet, "refresh", see_nothing)
+        monkeypatch.setattr(gateway.gateway.fleet, "seen", see_nothing)
         await hosts[0].kill()
         answer = await manage(gateway, PUSH, model="nope")
 

@@ -20,7 +20,7 @@ def encode_refusal(error: GatewayError) -> HostAnswer:
         return error.refusal
     if isinstance(error, MethodNotAllowed):
         return HostAnswer(error.status, TEXT, b"405 method not allowed")
-    return HostAnswer(error.status, JSON, _encode(error.message))
+    return HostAnswer(error.status, JSON, encode_error(error.message))
 
 
 def encode_line(error: GatewayError) -> bytes:
@@ -34,7 +34,8 @@ def words(error: GatewayError) -> str:
     return said.error if said is not None and isinstance(said.error, str) else error.message
 
 
-def _encode(text: str) -> bytes:
+def encode_error(text: str) -> bytes:
+    """Return a body, or a line without its line feed, that says what failed."""
     return msgspec.json.encode({"error": text})
 
 

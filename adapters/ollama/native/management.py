@@ -2,19 +2,23 @@
 
 Only what decides where a request goes is read. Whatever a host can judge by itself, such as a missing name or a field
 of the wrong type, is left to it, and its body is sent as it came wherever possible. All of them raise `InvalidRequest`
-for a body that is no JSON, and nothing else, unless said otherwise.
+for a body that is no JSON, or has a name in it that is too long for one, and nothing else, unless said otherwise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from adapters.ollama.native.body import Body, decode_body
+from adapters.ollama.native.body import Body, decode_body, decode_text
 from adapters.ollama.native.modelfile import Modelfile, decode_modelfile
-from adapters.types import Call
+from adapters.types import Call, json_call
+
+_FILES = ("files", "adapters", "draft_files")
 
 
 class Transfer(Struct, frozen=True, kw_only=True):
@@ -25,12 +29,14 @@ class Transfer(Struct, frozen=True, kw_only=True):
         stream: Whether the caller wants to see the progress.
         body: What the caller sent, as `Body` has it.
         streamed: The same, asking for progress: byte for byte, unless the caller wants none.
+        ignored: What has no effect, as paths: the parameters of a legacy Modelfile that Ollama no longer has.
     """
 
     model: str
     stream: bool
     body: bytes
     streamed: bytes
+    ignored: tuple[str, ...] = ()
 
 
 class Create(Transfer, frozen=True, kw_only=True):
@@ -39,14 +45,10 @@ class Create(Transfer, frozen=True, kw_only=True):
     Attributes:
         source: The model that it is made from; empty when it is made from files, or from nothing.
         blobs: The digests of the files it is made of, each once, in order.
-        legacy: Whether it came as a Modelfile.
-        ignored: The parameters of a Modelfile that Ollama no longer has, as paths.
     """
 
     source: str = ""
     blobs: tuple[str, ...] = ()
-    legacy: bool = False
-    ignored: tuple[str, ...] = ()
 
 
 class Copy(Struct, frozen=True, kw_only=True):
@@ -81,25 +83,26 @@ def decode_create(data: bytes) -> Create:
         InvalidRequest: The body is no JSON, or has a legacy Modelfile that cannot be translated.
     """
     body = decode_body(data)
-    legacy = body.get("from") in (None, "") and body.get("files") in (None, {}) and body.text("modelfile") != ""
-    said = decode_modelfile(body.text("modelfile")) if legacy else Modelfile({})
-    files = [said.fields.get(name, body.get(name)) for name in ("files", "adapters", "draft_files")]
+    files = {name: body.fields(name) for name in _FILES}
+    made_of = (body.has("from") and body.scalar("from") != "") or (body.has("files") and files["files"] != {})
+    modelfile = "" if made_of else body.text("modelfile")
+    said = decode_modelfile(modelfile) if modelfile else Modelfile({})
+    blobs = [said.fields[name].values() if name in said.fields else _digests(files[name]) for name in _FILES]
     return Create(
         model=_model(body),
         stream=_stream(body),
         body=body.with_fields(said.fields),
         streamed=_streamed(body, said.fields),
-        source=said.fields.get("from", body.text("from")),
-        blobs=tuple(dict.fromkeys(digest for digests in files for digest in _digests(digests))),
-        legacy=legacy,
         ignored=said.ignored,
+        source=said.fields.get("from") or body.name("from"),
+        blobs=tuple(dict.fromkeys(chain.from_iterable(blobs))),
     )
 
 
 def decode_copy(data: bytes) -> Copy:
     """Return what is copied."""
     body = decode_body(data)
-    return Copy(source=body.text("source"), destination=body.text("destination"), body=body.data)
+    return Copy(source=body.name("source"), destination=body.name("destination"), body=body.data)
 
 
 def decode_delete(data: bytes) -> Delete:
@@ -110,23 +113,22 @@ def decode_delete(data: bytes) -> Delete:
 
 def encode_delete(model: str) -> Call:
     """Return the call that takes a model from a host."""
-    body = msgspec.json.encode({"model": model})
-    return Call(method="DELETE", target="/api/delete", headers=((b"content-type", b"application/json"),), body=body)
+    return json_call("/api/delete", msgspec.json.encode({"model": model}), method="DELETE")
 
 
 def _model(body: Body) -> str:
     """Return the model, by today's field or the older one, as Ollama chooses between them."""
-    return body.text("model") or body.text("name")
+    return body.name("model") or body.name("name")
 
 
 def _stream(body: Body) -> bool:
-    return body.get("stream") is not False
+    return body.scalar("stream") is not False
 
 
 def _streamed(body: Body, changes: dict[str, Any]) -> bytes:
     return body.with_fields(changes if _stream(body) else {**changes, "stream": True})
 
 
-def _digests(files: Any) -> list[str]:
-    """Return the digests of a map from names to digests; a host refuses what is none."""
-    return [digest for digest in files.values() if isinstance(digest, str)] if isinstance(files, dict) else []
+def _digests(files: Mapping[str, Raw] | None) -> list[str]:
+    """Return the digests in a map from names to digests; a host refuses what is none."""
+    return [digest for value in (files or {}).values() if (digest := decode_text(value)) is not None]

@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from adapters.errors import InvalidRequest
+from adapters.ollama.native.body import LONGEST
 from adapters.options import KNOWN, RETIRED
 
 
@@ -38,6 +39,8 @@ def decode_modelfile(text: str) -> Modelfile:
         InvalidRequest: It makes no sense, or names files on the caller's machine. The message tells the line and what
             to do.
     """
+    if len(text) > _LARGEST:
+        raise _refusal(f"it has more than {_LARGEST} characters; shorten it, or use today's fields")
     fields: dict[str, Any] = {}
     ignored: dict[str, None] = {}
     for command in _commands(text):
@@ -66,6 +69,9 @@ def decode_modelfile(text: str) -> Modelfile:
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------
+
+_LARGEST = 1_000_000
+"""How many characters are read: to read 64 million takes many seconds, and no client has written so many."""
 
 _COMMANDS = (
     *("FROM", "TEMPLATE", "SYSTEM", "PARAMETER", "MESSAGE", "LICENSE", "ADAPTER", "DRAFT"),
@@ -145,6 +151,8 @@ def _add_source(fields: dict[str, Any], command: _Command) -> None:
     field, name = _FILES[command.name]
     if not command.value:
         raise command.refusal(f"{command.name} has no value")
+    if len(command.value) > LONGEST:
+        raise command.refusal(f"{command.name} has more than {LONGEST} characters, which no name has")
     if command.value.startswith("@"):
         files = fields.setdefault(field, {})
         number = f"-{len(files) + 1}" if files else ""

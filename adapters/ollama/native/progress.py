@@ -24,7 +24,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
-from msgspec import Struct
+
+from adapters.ollama.native.errors import encode_error
+from adapters.ollama.native.pulling import Step, decode_step, encode_step
 
 _GATES = {
     ("verifying sha256 digest", ""): 1,
@@ -36,23 +38,11 @@ _GATES = {
 
 _SUCCESS = 5
 
-_NONSENSE = "sent a line that makes no sense"
+_NONSENSE = "The host sent a line that makes no sense."
 _LONGEST_REASON = 2000
-_LARGEST = 1 << 50
 _ROOM = 1 << 24
 _OVERHEAD = 1000
 """How many bytes of different lines are remembered, and what each takes beside its own."""
-
-
-class _Line(Struct):
-    status: str = ""
-    digest: str = ""
-    total: int = 0
-    completed: int = 0
-    error: str | None = None
-
-
-_LINE = msgspec.json.Decoder(_Line)
 
 
 class _Host:
@@ -91,7 +81,7 @@ class _Layer:
 
     __slots__ = ("_digest", "_status", "completed", "done", "hosts", "since", "total")
 
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, line: Step) -> None:
         self._status = line.status
         self._digest = line.digest
         self.total = line.total
@@ -100,7 +90,7 @@ class _Layer:
         self.hosts: list[_Host] = []
         self.completed: int | None = None
 
-    def tell(self, host: _Host, line: _Line, now: int) -> None:
+    def tell(self, host: _Host, line: Step, now: int) -> None:
         """Take what a host says. Sizes may differ: what counts is the part that is done."""
         part = min(self.total, max(0, line.completed) * self.total // line.total)
         self.done[host] = max(part, self.done.get(host, 0))
@@ -129,8 +119,7 @@ class _Layer:
     def encode(self, completed: int) -> bytes:
         """Return a line; what was told to be done is never taken back."""
         self.completed = max(completed, self.completed or 0)
-        done = {"completed": self.completed} if self.completed else {}
-        return msgspec.json.encode({"status": self._status, "digest": self._digest, "total": self.size} | done)
+        return encode_step(Step(self._status, self._digest, self.size, self.completed))
 
 
 class Progress:
@@ -183,13 +172,13 @@ class Progress:
         if one.reason is not None or not line.strip():
             return []
         try:
-            said = _LINE.decode(line)
+            said = decode_step(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self.fail(host, _NONSENSE)
+            return self._fail(host, _NONSENSE)
         if not self._merges:
             return self._relay(one, said, line)
         if said.error is not None:
-            return self.fail(host, said.error)
+            return self._fail(host, said.error)
         self._lines += 1
         self._tell_news(host)
         one.succeeded = said.status == "success"
@@ -203,18 +192,19 @@ class Progress:
     def fail(self, host: str, reason: str) -> list[bytes]:
         """Take that a host cannot go on, for a reason that is no line of its own; return the lines to send.
 
-        This holds even for a host that said `success`. Only a host's first failure counts.
+        Nothing changes for a host that said `success`, for it is done, nor for one that has failed already.
         """
+        return self._fail(host, reason) if self._hosts[host].running else []
+
+    def _fail(self, host: str, reason: str) -> list[bytes]:
         one = self._hosts[host]
-        if one.reason is not None:
-            return []
         one.reason = _kept(reason)
         one.succeeded = False
         if not self._merges:
             self._last = None
             return []
         self._tell_news(host)
-        return [_status(f"{host} failed: {one.reason}"), *self._turn(None)]
+        return [encode_failed(host, one.reason), *self._turn(None)]
 
     def end(self, *, enough: bool) -> bytes:
         """Return the last line, when no host runs any more.
@@ -224,19 +214,21 @@ class Progress:
         """
         if self._last is not None:
             return self._last
-        return _status("success") if enough else msgspec.json.encode({"error": self.error_text()})
+        return _status("success") if enough else encode_error(self.error_text())
 
     def error_text(self) -> str:
         """Return why it did not succeed: the hosts by their reasons, and those that it did succeed on.
 
         With one host it is the host's reason alone.
         """
-        failed = {label: host.reason or "it did not end" for label, host in self._hosts.items() if not host.succeeded}
+        failed = {
+            label: host.reason or "The host did not end." for label, host in self._hosts.items() if not host.succeeded
+        }
         if not failed:
             return f"too few hosts could be asked; it is done on {', '.join(self.succeeded) or 'none'}"
         return reasons(failed, self.succeeded) if self._merges else next(iter(failed.values()))
 
-    def _relay(self, host: _Host, said: _Line, line: bytes) -> list[bytes]:
+    def _relay(self, host: _Host, said: Step, line: bytes) -> list[bytes]:
         """Return a single host's lines as they came, but for one that can be the last one."""
         lines = [line] if self._last is None else [self._last, line]
         self._last = None
@@ -252,11 +244,11 @@ class Progress:
         self._waiting.extend(_status(f"{other}: success") for other in self._news if other != label)
         self._news.clear()
 
-    def _place(self, host: _Host, said: _Line, line: bytes) -> None:
+    def _place(self, host: _Host, said: Step, line: bytes) -> None:
         """Note how far a line shows its host to have come, and put what it says where it waits for its turn."""
         key = said.status, said.digest
         host.layer = None
-        if said.digest and 0 < said.total <= _LARGEST:
+        if said.layer is not None:
             if key not in self._layers and self._has_room(line):
                 self._layers[key] = _Layer(said)
                 self._waiting.append(self._layers[key])
@@ -313,10 +305,15 @@ def reasons(failed: Mapping[str, str], done: Sequence[str] = ()) -> str:
     return f"{text}. It is done on {', '.join(done)}." if done else text
 
 
+def encode_failed(host: str, reason: str) -> bytes:
+    """Return the line, without its line feed, that tells that a host failed while others may go on."""
+    return _status(f"{host} failed: {reason}")
+
+
 def _status(text: str) -> bytes:
     return msgspec.json.encode({"status": text})
 
 
 def _kept(reason: str) -> str:
     """Return what is remembered of a reason, which a host may give at any length, or not at all."""
-    return (reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…") or "it gave no reason"
+    return (reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…") or "The host gave no reason."

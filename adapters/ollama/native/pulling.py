@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from adapters.types import Call
+from adapters.types import Call, json_call
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, omit_defaults=True):
     """One line about a pull.
 
     Attributes:
@@ -26,6 +26,14 @@ class Step(Struct, frozen=True):
     error: str | None = None
 
     @property
+    def layer(self) -> tuple[str, str] | None:
+        """What tells the layer that it is about from others; None when it is about none, or about one without a size.
+
+        Work on a file has a digest that is the same for all files, so the status counts as well.
+        """
+        return (self.status, self.digest) if self.digest and 0 < self.total <= _LARGEST else None
+
+    @property
     def ends(self) -> bool:
         """Whether it is the last one, which tells what came of it."""
         return self.error is not None or self.status == "success"
@@ -33,17 +41,20 @@ class Step(Struct, frozen=True):
 
 def encode_pull(model: str) -> Call:
     """Return the call that asks a host for a model of its registry, and to tell how far it is."""
-    return Call(
-        method="POST",
-        target="/api/pull",
-        headers=((b"content-type", b"application/json"),),
-        body=msgspec.json.encode({"model": model}),
-    )
+    return json_call("/api/pull", msgspec.json.encode({"model": model}))
 
 
 def decode_step(line: bytes) -> Step:
-    """Return what a line says that `Progress` has let through: it has read it already."""
+    """Return what a line says. One that `Progress` has let through always says something.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: It is no object, or has other types in it.
+    """
     return _STEP.decode(line)
 
 
+encode_step = msgspec.json.Encoder().encode
+"""Return a line, without its line feed."""
+
 _STEP = msgspec.json.Decoder(Step)
+_LARGEST = 1 << 50

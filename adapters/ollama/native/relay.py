@@ -17,7 +17,8 @@ from adapters.errors import GatewayError, HostAnswer, HostBroken
 from adapters.ollama.answer import LINE_LIMIT
 from adapters.ollama.errors import decode_error
 from adapters.ollama.native.errors import JSON, encode_line
-from adapters.types import Event, Failure, Finish, NativeRequest, Piece, Usage
+from adapters.ollama.native.request import NativeRequest
+from adapters.types import Event, Failure, Finish, Piece, Usage
 
 WHOLE_LIMIT = 512 * 1024 * 1024
 """The largest answer that is not a stream, in bytes: the vectors of a hundred thousand texts."""

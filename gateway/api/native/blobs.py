@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from adapters.errors import GatewayError, HostAnswer
+from adapters.errors import HostAnswer
 from adapters.ollama.native.blobs import check_digest, look, missing, store
 from adapters.ollama.native.errors import words
 from gateway.api.answering import reply, request_id
@@ -13,14 +13,15 @@ from gateway.api.ending import Ending
 from gateway.api.giving import answer_headers
 from gateway.hop import Timeouts
 from gateway.management.asking import ask_each
-from gateway.management.outcome import down, outcome, verdict
+from gateway.management.outcome import outcome, verdict
 from gateway.management.targets import wished
-from gateway.management.telling import tell
+from gateway.management.telling import note, tell
 from gateway.management.uploading import upload
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from adapters.errors import GatewayError
     from gateway.config import Settings
     from gateway.management.managed import Managed
     from gateway.management.outcome import Outcome
@@ -32,8 +33,8 @@ Answers: TypeAlias = "dict[str, HostAnswer | GatewayError]"
 _LOOK = Timeouts(connect=5.0, total=30.0)
 """How long a host may take to tell whether it has a blob."""
 
-_STORE = 3600.0
-"""Seconds that a host may take after the last byte, to check a blob and to put it in its place."""
+_STORE = 300.0
+"""Seconds that a host may take after the last byte to put a blob in its place, which it has checked as it came."""
 
 
 class Blobs:
@@ -52,8 +53,8 @@ class Blobs:
         record.route = "api/blobs"
         digest: str = scope["path_params"]["digest"]
         check_digest(digest)
-        targets = self._managed.for_blob(wished(scope["headers"]))
         with Ending(scope, self._running, unhurried=True):
+            targets = await self._managed.for_blob(wished(scope["headers"]))
             answers = await self._look(digest, targets)
             if scope["method"] == "HEAD":
                 await _say_found(digest, targets, _outcome(answers, targets, record), record, send)
@@ -93,20 +94,18 @@ class Blobs:
         Raises:
             GatewayError: Some host does not have it.
         """
-        failed = found.failed | found.lacking
-        tell(record, store(digest), done=found.done, failed={label: words(error) for label, error in failed.items()})
-        self._managed.fleet.look({**failed, **found.unreachable})
+        failed = {label: words(error) for label, error in found.failed.items()}
+        tell(record, store(digest), done=found.done, failed=failed)
+        self._managed.fleet.look({**found.failed, **found.unreachable})
         if failed or not found.done:
-            raise verdict(failed or found.unreachable, found.done)
+            raise verdict(found.failed or found.unreachable, found.done)
         return max(said.status for said in found.done.values())
 
 
 def _outcome(answers: Answers, targets: Targets, record: Record) -> Outcome:
     """Return what the hosts' answers come to, and note it."""
-    named: Answers = {label: down() for label in targets.down} if targets.named else {}
-    found = outcome(answers | named, "", lenient=not targets.named)
-    record.host, record.why, record.tried = ", ".join(found.done), targets.why, len(answers)
-    record.down = ", ".join((*targets.down, *found.unreachable))
+    found = outcome(answers | targets.failures, "", lenient=not targets.named, may_lack=False)
+    note(record, targets, answers, found.unreachable)
     return found
 
 

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from adapters.errors import GatewayError
-    from adapters.types import NativeRequest
+    from adapters.ollama.native.request import NativeRequest
     from gateway.api.answering import Headers
     from gateway.record import Record
 
 _VECTORS = frozenset({EMBED, EMBEDDINGS})
 """Where the answers to several requests are compared, so that the same weights must give them."""
 
-PATIENCE = Timeouts(connect=5.0, first_byte=30.0, between=30.0)
+PATIENCE = Timeouts(total=5.0)
 """How long a host may take to unload a model, which Ollama does at once: one that hangs must not hold up the answer."""
 
 

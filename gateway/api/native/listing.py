@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from adapters.errors import HostAnswer, NoHost
@@ -16,7 +17,8 @@ from adapters.ollama.native.listing import (
 )
 from gateway.api.answering import reply
 from gateway.api.offered import offered
-from gateway.management.asking import QUICK, ask_each
+from gateway.hop import Timeouts
+from gateway.management.asking import ask_each
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 
 _JSON: Headers = [(b"content-type", b"application/json; charset=utf-8")]
 _TEXT: Headers = [(b"content-type", b"text/plain; charset=utf-8")]
+
+PATIENCE = Timeouts(total=2.0)
+"""How long a host may take to tell its status: one that hangs must not hold up what the others say."""
+
+REMEMBERED = 5.0
+"""Seconds that a status is told again before hosts are asked anew."""
 
 
 class Root:
@@ -97,21 +105,43 @@ class Ps:
 
 
 class Status:
-    """`GET /api/status`: what a host says of Ollama's cloud; one that may use it speaks for the fleet."""
+    """`GET /api/status`: what a host says of Ollama's cloud; one that may use it speaks for the fleet.
+
+    It changes only when somebody sets up a host anew, so however often it is asked for, hosts are asked seldom.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+        self._asking = asyncio.Lock()
+        self._told: tuple[str, HostAnswer] | None = None
+        self._asked_again_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record = _record(scope)
-        answers = await ask_each(_up(self._fleet), lambda _: STATUS, timeouts=QUICK)
-        told = {label: answer for label, answer in answers.items() if isinstance(answer, HostAnswer)}
-        if not told:
-            raise NoHost("None of the hosts answers. Try again later.")
-        record.host = max(told, key=lambda label: (told[label].status == 200, tells_cloud_is_on(told[label].body)))
-        answer = told[record.host]
+        record.host, answer = await self._tell(_up(self._fleet))
         headers = [(b"content-type", answer.media_type), (b"x-gateway-host", record.host.encode())]
         await reply(send, record, answer.status, answer.body, headers)
+
+    async def _tell(self, hosts: list[Host]) -> tuple[str, HostAnswer]:
+        """Return the host that speaks for the fleet, and what it says.
+
+        Raises:
+            NoHost: None says anything.
+        """
+        clock = asyncio.get_running_loop().time
+        async with self._asking:
+            if clock() >= self._asked_again_at:
+                self._told = await _speaker(hosts)
+                self._asked_again_at = clock() + REMEMBERED
+            if self._told is None:
+                raise NoHost("None of the hosts answers. Try again later.")
+            return self._told
+
+
+async def _speaker(hosts: list[Host]) -> tuple[str, HostAnswer] | None:
+    answers = await ask_each(hosts, lambda _: STATUS, timeouts=PATIENCE)
+    told = [(label, answer) for label, answer in answers.items() if isinstance(answer, HostAnswer)]
+    return max(told, key=lambda one: (one[1].status == 200, tells_cloud_is_on(one[1].body)), default=None)
 
 
 def _record(scope: Scope) -> Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from adapters.ollama.native.management import (
     Create,
@@ -14,24 +14,26 @@ from adapters.ollama.native.management import (
     decode_pull,
     decode_push,
 )
-from adapters.types import Call
+from adapters.types import json_call
 from gateway.api.body import read_body
 from gateway.api.giving import Giving
+from gateway.api.native.work import Work
 from gateway.management.everywhere import everywhere
 from gateway.management.job import Job
 from gateway.management.targets import wished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import Receive, Scope, Send
 
+    from adapters.types import Call
     from gateway.api.answering import Headers
     from gateway.api.ending import Ending
     from gateway.config import Placement, Settings
     from gateway.management.managed import Managed
     from gateway.management.targets import Targets
     from gateway.record import Record
+
+_Asked = TypeVar("_Asked", bound=Transfer)
 
 _LINES: Headers = [(b"content-type", b"application/x-ndjson"), (b"x-accel-buffering", b"no")]
 _LAST_LINE: Headers = [(b"content-type", b"application/json")]
@@ -63,52 +65,59 @@ class _Endpoint(ABC):
         """Do what is asked, on the hosts that are wished, and give the answer."""
 
 
-class _Progress(_Endpoint):
+class _Progress(_Endpoint, Generic[_Asked]):
     """An endpoint that tells how far it is. Hosts are always asked for that, whatever the caller wants to see."""
 
-    _decode: Callable[[bytes], Any]
     _final = False
 
     @abstractmethod
-    async def _targets(self, asked: Any, wish: Placement | None) -> Targets:
+    def _read(self, body: bytes) -> _Asked:
+        """Return what is asked for."""
+
+    @abstractmethod
+    async def _targets(self, asked: _Asked, wish: Placement | None) -> Targets:
         """Return the hosts that do it."""
 
     async def _answer(self, giving: Giving, body: bytes, wish: Placement | None, record: Record) -> None:
-        asked: Transfer = self._decode(body)
+        asked = self._read(body)
         record.asked, record.stream = asked.model, asked.stream
-        ignored = asked.ignored if isinstance(asked, Create) else ()
         targets = await self._targets(asked, wish)
-        giving.source = job = Job(self._managed, targets, _call(record, asked.streamed), record, final=self._final)
+        call = _call(record, asked.streamed)
+        giving.source = work = Work(Job(self._managed, targets, call, final=self._final), call, record)
         if asked.stream:
-            await giving.stream(job, await job.next(), job, ignored, _LINES)
+            await giving.stream(work, await work.next(), work, asked.ignored, _LINES)
         else:
-            last = await job.whole()
-            await giving.whole(last, ignored, _LAST_LINE, status=200 if job.succeeded else 500)
+            status, last = await work.whole()
+            await giving.whole(last, asked.ignored, _LAST_LINE, status=status)
 
 
-class Pull(_Progress):
+class Pull(_Progress[Transfer]):
     """`POST /api/pull`: on every host, unless the caller or the configuration means others."""
 
-    _decode = staticmethod(decode_pull)
+    def _read(self, body: bytes) -> Transfer:
+        return decode_pull(body)
 
     async def _targets(self, asked: Transfer, wish: Placement | None) -> Targets:
         return await self._managed.for_pull(asked.model, wish)
 
 
-class Push(_Progress):
+class Push(_Progress[Transfer]):
     """`POST /api/push`: from one host that has the model."""
 
-    _decode = staticmethod(decode_push)
     _final = True
+
+    def _read(self, body: bytes) -> Transfer:
+        return decode_push(body)
 
     async def _targets(self, asked: Transfer, wish: Placement | None) -> Targets:
         return await self._managed.for_push(asked.model, wish)
 
 
-class Make(_Progress):
+class Make(_Progress[Create]):
     """`POST /api/create`: on every host that has what the model is made of."""
 
-    _decode = staticmethod(decode_create)
+    def _read(self, body: bytes) -> Create:
+        return decode_create(body)
 
     async def _targets(self, asked: Create, wish: Placement | None) -> Targets:
         return await self._managed.for_create(asked, wish)
@@ -117,10 +126,12 @@ class Make(_Progress):
 class _Everywhere(_Endpoint):
     """An endpoint for a call to every host that has a model."""
 
+    _removes: bool
+
     async def _answer(self, giving: Giving, body: bytes, wish: Placement | None, record: Record) -> None:
         record.asked, body = self._read(body)
-        targets = self._managed.for_all(wish)
-        answer = await everywhere(self._managed, targets, _call(record, body), record)
+        targets = await self._managed.for_all(wish)
+        answer = await everywhere(self._managed, targets, _call(record, body), record, removes=self._removes)
         form = [(b"content-type", answer.media_type)] if answer.media_type else []
         await giving.whole(answer.body, (), form)
 
@@ -132,13 +143,18 @@ class _Everywhere(_Endpoint):
 class Copy(_Everywhere):
     """`POST /api/copy`: a second name for a model, wherever it is."""
 
+    _removes = False
+
     def _read(self, body: bytes) -> tuple[str, bytes]:
         asked = decode_copy(body)
+        self._managed.catalogue.check_new(asked.destination)
         return asked.source, asked.body
 
 
 class Delete(_Everywhere):
     """`DELETE /api/delete`: the end of a model, wherever it is."""
+
+    _removes = True
 
     def _read(self, body: bytes) -> tuple[str, bytes]:
         asked = decode_delete(body)
@@ -146,4 +162,4 @@ class Delete(_Everywhere):
 
 
 def _call(record: Record, body: bytes) -> Call:
-    return Call(method=record.method, target=record.path, headers=((b"content-type", b"application/json"),), body=body)
+    return json_call(record.path, body, method=record.method)

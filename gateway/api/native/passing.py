@@ -63,8 +63,9 @@ class Elsewhere:
         path: str = scope["path"]
         if not path.startswith("/api/"):
             raise HTTPException(404)
-        place = path.removesuffix("/")
-        if place != path and self._is_served({**scope, "path": place}):
+        # A slash in disguise is none: the path without the one at its end would be the same path.
+        slash = scope["raw_path"].endswith(b"/")
+        if slash and self._is_served({**scope, "path": path.removesuffix("/")}):
             await _redirect(scope, send)
         else:
             await self._passing(scope, receive, send)
@@ -147,10 +148,12 @@ def _target(scope: Scope) -> str:
 async def _give(response: HopResponse, record: Record, send: Send) -> None:
     """Pass an answer on as it comes. One that is cut ends the caller's connection in the same way."""
     record.status = response.status
+    # These have no body, so a length that a host tells all the same could not be kept.
+    told = _TOLD - {b"content-length"} if response.status in (204, 304) else _TOLD
     headers = [
         (name, value)
         for name, value in response.headers
-        if name in _TOLD or (name == b"location" and value.startswith(b"/api/"))
+        if name in told or (name == b"location" and value.startswith(b"/api/"))
     ]
     headers += [*answer_headers(record, ()), request_id(record)]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

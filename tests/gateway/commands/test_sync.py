@@ -131,12 +131,13 @@ async def test_what_no_host_can_pull(name, reason):
     assert out[-2:] == [f"{name} is on no host", f"  failed: gpu-1, gpu-2: {reason}"]
 
 
-async def test_an_alias_is_not_the_model_that_it_stands_for():
+async def test_an_alias_is_a_mistake_for_a_model_of_its_name_would_never_be_asked():
     async with Simulator(models=[BIG]) as host:
-        status, _, _ = await call("sync", "gpt-4o", **settings(host, models={"big": {"aliases": ["gpt-4o"]}}))
+        status, out, err = await call("sync", "gpt-4o", **settings(host, models={"big": {"aliases": ["gpt-4o"]}}))
 
-        assert pulls(host) == ["gpt-4o"]
-    assert status == 1
+        assert pulls(host) == []
+    assert (status, out) == (2, [])
+    assert err[0].startswith("'gpt-4o' is an alias of 'big' here")
 
 
 async def test_a_host_that_is_off_does_not_stop_the_others_and_is_told_of():

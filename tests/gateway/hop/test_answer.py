@@ -90,6 +90,8 @@ def test_take_empties_what_has_arrived() -> None:
         (b"HTTP/2.0 200 OK\r\n\r\n", "version 2.0"),
         (b"HTTP/1.1 099 OK\r\n\r\n", "status 99"),
         (b"HTTP/1.1 101 OK\r\n\r\n", "status 101"),
+        (b"HTTP/1.1 600 OK\r\n\r\n", "status 600"),
+        (b"HTTP/1.1 999 OK\r\ncontent-length: 0\r\n\r\n", "status 999"),
         (b"HTTP/1.1 101 OK\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n", "status 101"),
         (OK_LINE + b"transfer-encoding: gzip\r\n\r\n", "transfer-encoding b'gzip'"),
         (OK_LINE + b"transfer-encoding: chunked\r\n\r\nx\r\n", "chunk size"),

@@ -7,7 +7,7 @@ import pytest
 from adapters.ollama.names import canonical
 from adapters.types import Model
 from gateway.fleet import View
-from gateway.management.drift import Drift, digests_of, find_drift, missing
+from gateway.management.drift import Drift, digests_of, find_drift, hosts_lacking
 from gateway.management.syncing import Plan, plan
 
 
@@ -122,7 +122,7 @@ NOWHERE = {"a": has(), "b": has(), "c": was("m:1")}
     ],
 )
 def test_where_a_model_is_missing(views, placement, lacking):
-    assert missing("m:1", views, placement) == lacking
+    assert hosts_lacking("m:1", views, placement) == lacking
 
 
 @pytest.mark.parametrize(

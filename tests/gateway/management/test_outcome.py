@@ -6,7 +6,7 @@ import pytest
 
 from adapters.errors import GatewayError, HostAnswer, HostBroken, HostLacksModel, HostTimeout, HostUnreachable
 from adapters.ollama.native.errors import encode_refusal
-from gateway.management.outcome import Outcome, down, outcome, refused, verdict
+from gateway.management.outcome import Outcome, outcome, refused, verdict
 
 DONE = HostAnswer(200, b"", b"")
 LACKING = HostAnswer(404, b"application/json; charset=utf-8", b'{"error":"model \'x\' not found"}')
@@ -14,6 +14,7 @@ BAD = HostAnswer(400, b"application/json; charset=utf-8", b'{"error":"destinatio
 BAD_TOO = HostAnswer(400, b"application/json; charset=utf-8", b'{"error":"the name is bad"}')
 FULL = HostAnswer(500, b"application/json", b'{"error":"no space left on device"}')
 STRANGER = HostAnswer(401, b"text/html", b"<h1>Who are you?</h1>")
+DOWN = HostUnreachable("The host is down.")
 
 
 def told(found: Outcome) -> tuple[int, str]:
@@ -59,13 +60,26 @@ def test_what_a_caller_is_told_of_a_call_to_several_hosts(answers, status, text)
     ("answers", "text"),
     [
         ({"a": DONE, "b": HostUnreachable("Gone.")}, "b: Gone. It is done on a."),
-        ({"a": DONE, "b": down()}, "b: The host is down. It is done on a."),
-        ({"a": LACKING, "b": down()}, "b: The host is down"),
-        ({"a": down()}, "The host is down."),
+        ({"a": DONE, "b": DOWN}, "b: The host is down. It is done on a."),
+        ({"a": LACKING, "b": DOWN}, "b: The host is down"),
+        ({"a": DOWN}, "The host is down."),
     ],
 )
 def test_a_host_that_was_named_and_is_down_is_a_failure(answers, text):
     assert told(outcome(answers, "x", lenient=False)) == (502, text)
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "text"),
+    [
+        ({"a": DONE, "b": DONE}, 200, ""),
+        ({"a": DONE, "b": LACKING}, 404, "b: model 'x' not found. It is done on a."),
+        ({"a": LACKING, "b": LACKING}, 404, "model 'x' not found"),
+        ({"a": LACKING, "b": FULL}, 502, "a: model 'x' not found; b: no space left on device"),
+    ],
+)
+def test_a_host_that_must_have_the_model_and_lacks_it_is_a_failure(answers, status, text):
+    assert told(outcome(answers, "x", lenient=False, may_lack=False)) == (status, text)
 
 
 def test_an_answer_that_is_relayed_is_the_host_s_own_to_the_byte():

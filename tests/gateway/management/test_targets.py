@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.errors import InvalidRequest, NoHost
-from gateway.management.targets import Targets, choose, narrow, wished
+from gateway.management.targets import Targets, choose, narrow, together, wished
 
 UP = {"a": True, "b": True, "c": True}
 C_DOWN = {"a": True, "b": True, "c": False}
@@ -34,79 +34,146 @@ def test_a_wish_that_makes_no_sense_is_refused(values):
 
 
 @pytest.mark.parametrize(
-    ("hosts", "placement", "best", "up", "down", "one", "named", "rounds"),
+    ("hosts", "wish", "default", "best", "up", "down", "how", "rounds"),
     [
-        (UP, "all", (), "abc", "", False, False, ["abc"]),
-        (C_DOWN, "all", (), "ab", "c", False, False, ["ab"]),
-        (UP, "any", (), "abc", "", True, False, ["a", "b", "c"]),
-        (UP, "any", ("c", "b"), "cba", "", True, False, ["c", "b", "a"]),
-        (C_DOWN, "any", ("c", "b"), "ba", "c", True, False, ["b", "a"]),
-        (UP, ("c", "a", "c"), ("c",), "ac", "", False, True, ["ac"]),
-        (C_DOWN, ("c", "a"), (), "a", "c", False, True, ["a"]),
+        (UP, None, "all", (), "abc", "", "all", ["abc"]),
+        (UP, "all", "any", (), "abc", "", "all", ["abc"]),
+        (C_DOWN, "all", ("a",), (), "ab", "c", "all", ["ab"]),
+        (UP, "any", "all", (), "abc", "", "any", ["a", "b", "c"]),
+        (UP, None, "any", ("c", "b"), "cba", "", "any", ["c", "b", "a"]),
+        (C_DOWN, "any", "all", ("c", "b"), "ba", "c", "any", ["b", "a"]),
+        (UP, ("c", "a", "c"), "all", ("c",), "ac", "", "named", ["ac"]),
+        (C_DOWN, ("c", "a"), ("b",), (), "a", "c", "named", ["a"]),
+        (UP, None, ("c", "a"), (), "ac", "", "placement", ["ac"]),
+        (C_DOWN, None, ("c", "a"), (), "a", "c", "placement", ["a"]),
     ],
 )
-def test_the_hosts_that_a_placement_means(hosts, placement, best, up, down, one, named, rounds):
-    chosen = choose(hosts, placement, best=best)
+def test_the_hosts_that_are_meant(hosts, wish, default, best, up, down, how, rounds):
+    chosen = choose(hosts, wish, default, best=best)
 
-    assert chosen == Targets(up=tuple(up), down=tuple(down), one=one, named=named)
+    assert chosen == Targets(up=tuple(up), down=tuple(down), how=how, one=how == "any", named=how == "named")
     assert chosen.rounds == tuple(map(tuple, rounds))
 
 
-def test_a_host_that_there_is_not_is_refused_by_name():
+@pytest.mark.parametrize(("wish", "default"), [(("a", "d"), "all"), (None, ("d",))])
+def test_a_host_that_there_is_not_is_refused_by_name(wish, default):
     with pytest.raises(InvalidRequest, match="there is no host 'd'; the hosts are a, b, c"):
-        choose(UP, ("a", "d"))
+        choose(UP, wish, default)
 
 
 @pytest.mark.parametrize(
-    ("hosts", "placement", "which"), [({"a": False}, "all", "a"), (C_DOWN, ("c",), "c"), ({}, "any", "there are none")]
+    ("hosts", "wish", "default", "which"),
+    [
+        ({"a": False}, None, "all", "a"),
+        (C_DOWN, ("c",), "all", "c"),
+        (C_DOWN, None, ("c",), "c"),
+        ({}, "any", "all", "there are none"),
+    ],
 )
-def test_when_no_host_is_up_nobody_is_asked(hosts, placement, which):
+def test_when_no_host_is_up_nobody_is_asked(hosts, wish, default, which):
     with pytest.raises(NoHost, match=rf"is up \({which}\)"):
-        choose(hosts, placement)
+        choose(hosts, wish, default)
 
 
 @pytest.mark.parametrize(
-    ("placement", "done", "unreachable", "enough"),
+    ("wish", "default", "done", "unreachable", "enough"),
     [
-        ("all", "ab", "", True),
-        ("all", "a", "", False),
-        ("all", "a", "b", True),
-        ("all", "", "ab", False),
-        ("any", "b", "", True),
-        ("any", "", "a", False),
-        (("a", "b"), "ab", "", True),
-        (("a", "b"), "a", "b", False),
-        (("a", "c"), "a", "", False),
+        ("all", "all", "ab", "", True),
+        ("all", "all", "a", "", False),
+        ("all", "all", "a", "b", True),
+        ("all", "all", "", "ab", False),
+        ("any", "all", "b", "", True),
+        ("any", "all", "", "a", False),
+        (("a", "b"), "all", "ab", "", True),
+        (("a", "b"), "all", "a", "b", False),
+        (("a", "c"), "all", "a", "", False),
+        (None, ("a", "b"), "ab", "", True),
+        (None, ("a", "b"), "a", "", False),
+        (None, ("a", "b"), "a", "b", True),
+        (None, ("a", "c"), "a", "", True),
     ],
 )
-def test_how_many_have_to_do_it(placement, done, unreachable, enough):
-    assert choose(C_DOWN, placement).enough(done, unreachable) is enough
+def test_how_many_have_to_do_it(wish, default, done, unreachable, enough):
+    assert choose(C_DOWN, wish, default).enough(done, unreachable) is enough
 
 
 @pytest.mark.parametrize(
-    ("placement", "able", "up"),
+    ("wish", "default", "failed"),
+    [("all", "all", []), ("any", "all", []), (None, ("a", "c"), []), (("a", "c"), "all", ["c"]), (("a",), "all", [])],
+)
+def test_only_a_host_that_the_caller_named_fails_by_being_down(wish, default, failed):
+    failures = choose(C_DOWN, wish, default).failures
+
+    assert {label: error.message for label, error in failures.items()} == dict.fromkeys(failed, "The host is down.")
+
+
+@pytest.mark.parametrize(
+    ("wish", "default", "able", "up"),
     [
-        ("all", "bc", "bc"),
-        ("all", "", "abc"),
-        ("all", "d", "abc"),
-        ("any", "cb", "bca"),
-        ("any", "", "abc"),
-        (("a", "b"), "b", "ab"),
+        ("all", "all", "bc", "bc"),
+        ("all", "all", "", "abc"),
+        ("all", "all", "d", "abc"),
+        ("any", "all", "cb", "bca"),
+        ("any", "all", "", "abc"),
+        (None, ("a", "b"), "b", "b"),
+        (None, ("a", "b"), "c", "ab"),
+        (("a", "b"), "all", "b", "ab"),
     ],
 )
-def test_those_that_are_able_by_themselves_are_enough_or_come_first(placement, able, up):
-    assert narrow(choose(UP, placement), able).up == tuple(up)
+def test_those_that_are_able_by_themselves_are_enough_or_come_first(wish, default, able, up):
+    assert narrow(choose(UP, wish, default), able).up == tuple(up)
 
 
 @pytest.mark.parametrize(
-    ("placement", "why"), [("all", "all, 3 hosts"), ("any", "any, 3 hosts"), (("a",), "named, 1 host")]
+    ("wish", "able", "up"),
+    [("all", "bc", "bc"), ("any", "cb", "bc"), ("any", "", "abc"), (("a", "b"), "b", "ab")],
 )
-def test_why_these_hosts(placement, why):
-    assert choose(UP, placement).why == why
+def test_what_others_cannot_do_at_all_is_not_tried_on_them(wish, able, up):
+    assert narrow(choose(UP, wish), able, strictly=True).up == tuple(up)
 
 
-def test_where_one_is_enough_of_hosts_that_were_named_none_is_required():
-    chosen = choose(C_DOWN, ("a", "b", "c")).of_one(("b",))
+@pytest.mark.parametrize(
+    ("placements", "which"),
+    [
+        (["all"], "all"),
+        (["any"], "any"),
+        (["any", "any"], "any"),
+        ([("a", "b")], ("a", "b")),
+        ([("a", "b"), ("b", "c")], ("a", "b", "c")),
+        (["any", ("b",)], "all"),
+        (["any", "all"], "all"),
+        ([("a",), "all"], "all"),
+    ],
+)
+def test_what_may_be_for_any_of_several_models_goes_where_all_of_them_may_be(placements, which):
+    assert together(placements) == which
 
-    assert chosen == Targets(up=("b",), down=("c",), one=True)
-    assert chosen.enough(["b"], [])
+
+@pytest.mark.parametrize(
+    ("wish", "default", "why"),
+    [
+        ("all", "any", "all, 3 hosts"),
+        ("any", "all", "any, 3 hosts"),
+        (("a",), "all", "named, 1 host"),
+        (None, ("a", "b"), "placement, 2 hosts"),
+    ],
+)
+def test_why_these_hosts(wish, default, why):
+    assert choose(UP, wish, default).why == why
+
+
+@pytest.mark.parametrize(
+    ("wish", "having", "up", "why"),
+    [
+        (None, "bc", "b", "has the model, 1 host"),
+        (None, "c", "ab", "all, 2 hosts"),
+        (("a", "b", "c"), "ab", "ab", "has the model, 2 hosts"),
+        (("a", "c"), "", "a", "named, 1 host"),
+    ],
+)
+def test_where_one_is_enough_of_hosts_that_were_named_none_is_required(wish, having, up, why):
+    chosen = choose(C_DOWN, wish).one_of(having)
+
+    assert (chosen.up, chosen.down, chosen.why) == (tuple(up), ("c",), why)
+    assert chosen.enough([up[0]], [])
+    assert chosen.failures == {}

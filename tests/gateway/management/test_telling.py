@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from gateway.config import KeySettings
 from gateway.management.telling import tell
 from gateway.metrics import Metrics
 from gateway.record import LONGEST, Record
-from gateway.simulator.faults import Reply, refusal
+from gateway.simulator.faults import Hang, Reply, refusal
 from tests.native.managing import fleet, manage
 from tests.running import eventually
 
@@ -84,6 +85,28 @@ async def test_hosts_that_were_stopped_in_the_middle_are_told_of(log):
             "what": "pull",
             "model": "tiny-chat",
             "unfinished": "host-0, host-1",
+        }
+    ]
+
+
+@pytest.mark.parametrize("path", ["/api/copy", "/api/delete"])
+async def test_a_caller_who_leaves_before_all_hosts_have_answered_is_told_of(log, path):
+    async with fleet(2) as (gateway, hosts):
+        hosts[1].script(Hang(path=path))
+        calling = asyncio.create_task(manage(gateway, path, model="demo", source="demo", destination="mine"))
+        await eventually(lambda: [request.path for host in hosts for request in host.requests].count(path) == 2)
+        await eventually(lambda: gateway.gateway.fleet.hosts["host-0"].hop.busy == 0)
+        calling.cancel()
+        await eventually(lambda: told(log))
+
+    assert told(log) == [
+        {
+            "level": "warning",
+            "event": "management",
+            "what": path.removeprefix("/api/"),
+            "model": "demo",
+            "done": "host-0",
+            "unfinished": "host-1",
         }
     ]
 

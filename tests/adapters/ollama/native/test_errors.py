@@ -19,7 +19,7 @@ from adapters.errors import (
     NoHost,
     Unauthorized,
 )
-from adapters.ollama.native.errors import JSON, TEXT, encode_line, encode_refusal, words
+from adapters.ollama.native.errors import JSON, TEXT, encode_error, encode_line, encode_refusal, words
 from tests.adapters.ollama.recorded import ROOT, recording
 
 OLLAMAS = HostAnswer(404, b"application/json", b'{"error":"model \'x\' not found"}')
@@ -89,6 +89,12 @@ def test_a_wrong_method_is_answered_as_ollama_does() -> None:
     theirs = recording("0.33/misc-wrong-method-chat")
 
     assert encode_refusal(MethodNotAllowed("No.", allow=("POST",))) == HostAnswer(405, TEXT, theirs.body)
+
+
+@pytest.mark.parametrize("text", ["", "no space left", "“what?” \x00 \n"])
+def test_a_text_alone_is_an_error_in_ollamas_shape_on_one_line(text: str) -> None:
+    assert json.loads(encode_error(text)) == {"error": text}
+    assert b"\n" not in encode_error(text)
 
 
 def test_a_line_within_a_stream_ends_with_a_line_feed() -> None:

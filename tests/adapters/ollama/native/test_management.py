@@ -93,6 +93,21 @@ def test_the_model_is_named_by_todays_field_or_by_the_older_one(
     assert decode(encode(**fields)).model == model
 
 
+@pytest.mark.parametrize(
+    ("decode", "field"),
+    [
+        *((decode, field) for decode in (decode_pull, decode_create, decode_delete) for field in ("model", "name")),
+        (decode_create, "from"),
+        (decode_copy, "source"),
+        (decode_copy, "destination"),
+    ],
+)
+def test_a_name_that_is_longer_than_any_is_refused(decode: Callable[[bytes], Any], field: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"{field} has more than 1000 characters, which no name has") as refused:
+        decode(encode(**{field: "x" * 1001}))
+    assert refused.value.param == field
+
+
 # --- pull, push, create -----------------------------------------------------------------------------------------------
 
 
@@ -134,7 +149,7 @@ def test_hosts_are_asked_for_progress_even_if_the_caller_wants_none(
 )
 def test_what_a_model_is_made_of(fields: dict[str, Any], source: str, blobs: tuple[str, ...]) -> None:
     asked = decode_create(encode(**fields))
-    assert (asked.source, asked.blobs, asked.legacy, asked.body) == (source, blobs, False, encode(**fields))
+    assert (asked.source, asked.blobs, asked.ignored, asked.body) == (source, blobs, (), encode(**fields))
 
 
 # --- legacy create ----------------------------------------------------------------------------------------------------
@@ -152,7 +167,6 @@ def test_a_modelfile_is_translated_and_the_rest_of_the_body_stays() -> None:
         body=rest % b"false" + made,
         streamed=rest % b"true" + made,
         source="tiny-chat",
-        legacy=True,
         ignored=("modelfile.mirostat",),
     )
 
@@ -167,26 +181,32 @@ def test_the_files_of_a_modelfile_are_among_the_blobs() -> None:
 @pytest.mark.parametrize("fields", [{"from": ""}, {"from": None, "files": {}}, {"files": None}])
 def test_what_says_nothing_leaves_the_word_to_the_modelfile(fields: dict[str, Any]) -> None:
     asked = decode_create(encode(modelfile="FROM x", **fields))
-    assert (asked.source, asked.legacy, json.loads(asked.body)["from"]) == ("x", True, "x")
+    assert (asked.source, json.loads(asked.body)["from"]) == ("x", "x")
 
 
 @pytest.mark.parametrize("fields", [{"from": "x"}, {"files": {"a": "sha256:1"}}, {"from": 1}, {"files": "x"}])
 def test_a_modelfile_beside_todays_fields_is_passed_over_as_a_host_does(fields: dict[str, Any]) -> None:
     data = encode(modelfile="no Modelfile", **fields)
     asked = decode_create(data)
-    assert (asked.legacy, asked.body) == (False, data)
+    assert asked.body == data
 
 
 @pytest.mark.parametrize("modelfile", ["", None, 1])
 def test_no_modelfile_is_left_to_a_host(modelfile: Any) -> None:
     data = encode(modelfile=modelfile)
-    assert (decode_create(data).legacy, json.loads(decode_create(data).body)) == (False, json.loads(data))
+    assert json.loads(decode_create(data).body) == json.loads(data)
 
 
 def test_a_modelfile_that_cannot_be_translated_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="modelfile line 1: 'FRM' is no command") as refused:
         decode_create(encode(model="x", modelfile="FRM x"))
     assert refused.value.param == "modelfile"
+
+
+@pytest.mark.parametrize("field", ["files", "adapters", "draft_files"])
+def test_more_files_than_a_model_has_are_refused(field: str) -> None:
+    with pytest.raises(InvalidRequest, match="more than 10000 fields in one object"):
+        decode_create(encode(**{field: {f"{number:05}": "" for number in range(10_001)}}))
 
 
 # --- copy and delete --------------------------------------------------------------------------------------------------

@@ -242,6 +242,21 @@ def test_adapters_and_drafts_have_no_names(command: str) -> None:
         decode_modelfile(f"{command} x\nFROM y")
 
 
+def test_a_text_that_is_longer_than_any_is_refused() -> None:
+    from_x = "FROM x\n"
+    assert decode_modelfile(from_x.ljust(1_000_000)).fields == {"from": "x"}
+    with pytest.raises(InvalidRequest, match="modelfile: it has more than 1000000 characters; shorten it") as refused:
+        decode_modelfile(from_x.ljust(1_000_001))
+    assert refused.value.param == "modelfile"
+
+
+@pytest.mark.parametrize("command", ["FROM ", "FROM @", "ADAPTER @", "DRAFT @", "FROM ./"])
+def test_a_name_that_is_longer_than_any_is_refused(command: str) -> None:
+    word = command.split()[0]
+    with pytest.raises(InvalidRequest, match=f"modelfile line 2: {word} has more than 1000 characters, which no name"):
+        decode_modelfile(f"SYSTEM x\n{command}{'x' * 1001}")
+
+
 @given(
     st.text()
     | st.lists(

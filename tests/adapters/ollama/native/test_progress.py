@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.ollama.native.progress import Progress, reasons
+from adapters.ollama.native.progress import Progress, encode_failed, reasons
 from tests.adapters.ollama.recorded import recordings
 
 ZEROS = "0" * 19
@@ -66,7 +66,7 @@ def test_a_success_in_the_middle_is_passed_on_once_it_turns_out_not_to_be_the_la
     assert progress.end(enough=False) == b'{"error":"x","signin_url":"y"}'
 
 
-@pytest.mark.parametrize("said", [[], [MANIFEST], [MANIFEST, SUCCESS]])
+@pytest.mark.parametrize("said", [[], [MANIFEST], [MANIFEST, SUCCESS, WRITING]])
 def test_one_host_that_cannot_go_on_ends_with_the_reason_alone(said: list[bytes]) -> None:
     progress = Progress(["gpu-1"])
     run(progress, *(("gpu-1", line) for line in said))
@@ -260,8 +260,17 @@ def test_an_error_line_is_told_as_a_status_and_does_not_stop_the_others() -> Non
 def test_a_line_that_makes_no_sense_is_a_failure_of_its_host(hosts: list[str], garbage: bytes) -> None:
     progress = Progress(hosts)
     said = progress.feed("a", garbage)
-    assert said == [status("a failed: sent a line that makes no sense")][: len(hosts) - 1]
-    assert dict(progress.failed) == {"a": "sent a line that makes no sense"}
+    assert said == [status("a failed: The host sent a line that makes no sense.")][: len(hosts) - 1]
+    assert dict(progress.failed) == {"a": "The host sent a line that makes no sense."}
+
+
+def test_a_single_hosts_failure_says_that_it_is_the_hosts() -> None:
+    garbled, silent = Progress(["a"]), Progress(["a"])
+    garbled.feed("a", b"<html>")
+    silent.feed("a", b'{"error":""}')
+    assert garbled.end(enough=False) == b'{"error":"The host sent a line that makes no sense."}'
+    assert silent.error_text() == "The host gave no reason."
+    assert Progress(["a"]).error_text() == "The host did not end."
 
 
 def test_after_its_failure_nothing_that_a_host_says_counts() -> None:
@@ -272,11 +281,33 @@ def test_after_its_failure_nothing_that_a_host_says_counts() -> None:
     assert dict(progress.failed) == {"a": "it is down"}
 
 
-def test_a_host_can_fail_after_its_success() -> None:
-    progress = Progress(["a", "b"])
+@pytest.mark.parametrize("hosts", [["a"], ["a", "b"]])
+def test_a_success_stands_though_the_connection_breaks_afterwards(hosts: list[str]) -> None:
+    progress = Progress(hosts)
     progress.feed("a", SUCCESS)
-    assert progress.fail("a", "it is down") == [status("a failed: it is down")]
-    assert (progress.running, progress.succeeded) == (("b",), ())
+    assert progress.fail("a", "the connection was cut") == []
+    assert (progress.running, progress.succeeded, dict(progress.failed)) == (tuple(hosts[1:]), ("a",), {})
+    assert progress.end(enough=True) == SUCCESS
+
+
+@pytest.mark.parametrize("hosts", [["a"], ["a", "b"]])
+def test_a_host_that_goes_on_after_its_success_can_fail(hosts: list[str]) -> None:
+    progress = Progress(hosts)
+    run(progress, ("a", SUCCESS), ("a", WRITING))
+    progress.fail("a", "the connection was cut")
+    assert (progress.running, progress.succeeded) == (tuple(hosts[1:]), ())
+    assert dict(progress.failed) == {"a": "the connection was cut"}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [(b'{"error":"no space left"}', "no space left"), (b"<html>", "The host sent a line that makes no sense.")],
+)
+@pytest.mark.parametrize("hosts", [["a"], ["a", "b"]])
+def test_what_a_host_says_after_its_success_counts(hosts: list[str], line: bytes, reason: str) -> None:
+    progress = Progress(hosts)
+    run(progress, ("a", SUCCESS), ("a", line))
+    assert (progress.running, progress.succeeded, dict(progress.failed)) == (tuple(hosts[1:]), (), {"a": reason})
 
 
 def test_when_all_have_failed_nothing_more_is_told() -> None:
@@ -305,10 +336,14 @@ def test_reasons_are_told_by_hosts_together(failed: dict[str, str], done: list[s
     assert reasons(failed, done) == text
 
 
+def test_a_failure_among_others_is_a_status() -> None:
+    assert encode_failed("gpu-1", "no space left") == status("gpu-1 failed: no space left")
+
+
 def test_the_reasons_name_every_host() -> None:
     progress = Progress(["a", "b", "c", "d"])
     run(progress, ("a", b'{"error":"x"}'), ("b", SUCCESS), ("c", b'{"error":""}'))
-    assert progress.error_text() == "a: x; c: it gave no reason; d: it did not end. It is done on b."
+    assert progress.error_text() == "a: x; c: The host gave no reason; d: The host did not end. It is done on b."
 
 
 @pytest.mark.parametrize(("hosts", "done"), [(["a", "b"], "a, b"), ([], "none")])

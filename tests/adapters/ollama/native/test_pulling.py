@@ -4,7 +4,7 @@ import pytest
 
 from adapters.ollama.native.management import decode_pull
 from adapters.ollama.native.progress import Progress
-from adapters.ollama.native.pulling import Step, decode_step, encode_pull
+from adapters.ollama.native.pulling import Step, decode_step, encode_pull, encode_step
 
 LAYER = '{"status":"pulling 6a0746a1ec1a","digest":"sha256:6a0746a1ec1a","total":200'
 
@@ -40,9 +40,37 @@ def test_every_line_of_progress_can_be_read(hosts):
         for host in hosts
         for line in progress.feed(host, said.encode())
     ]
-    steps = [decode_step(line) for line in [*lines, *progress.fail(hosts[0], "gone"), progress.end(enough=False)]]
+    steps = [decode_step(line) for line in [*lines, progress.end(enough=True)]]
 
     assert steps[0] == Step(status="pulling manifest")
+    assert [step.ends for step in steps] == [False] * (len(steps) - 1) + [True]
+
+
+@pytest.mark.parametrize("hosts", [["a"], ["a", "b"]])
+def test_every_line_about_a_failure_can_be_read(hosts):
+    progress = Progress(hosts)
+    steps = [decode_step(line) for line in [*progress.fail("a", "gone"), progress.end(enough=False)]]
+
+    assert [step.status for step in steps[:-1]] == ["a failed: gone"] * (len(hosts) - 1)
     assert steps[-1].error
-    assert [step.ends for step in steps].count(True) == 1
-    assert decode_step(b'{"status":"success"}').ends
+    assert steps[-1].ends
+
+
+@pytest.mark.parametrize(
+    ("step", "layer"),
+    [
+        (Step("pulling a", "sha256:a", 1), ("pulling a", "sha256:a")),
+        (Step("pulling a", "sha256:a", 2**50, 5), ("pulling a", "sha256:a")),
+        (Step("pulling a", "sha256:a", 2**50 + 1), None),
+        (Step("pulling a", "sha256:a"), None),
+        (Step("pulling a", "sha256:a", -1), None),
+        (Step("pulling a", "", 1), None),
+    ],
+)
+def test_a_line_is_about_a_layer_when_it_has_a_digest_and_a_size(step, layer):
+    assert step.layer == layer
+
+
+@pytest.mark.parametrize("line", [b'{"status":"x"}', b'{"status":"x","digest":"y","total":1,"completed":1}', b"{}"])
+def test_what_is_not_said_is_not_written(line):
+    assert encode_step(decode_step(line)) == line

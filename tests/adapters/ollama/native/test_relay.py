@@ -14,8 +14,8 @@ from adapters.ollama.calls import decode_refusal
 from adapters.ollama.calls import decoder as decoder_for
 from adapters.ollama.native import relay
 from adapters.ollama.native.relay import RelayDecoder, RelayEncoder, whole
-from adapters.ollama.native.request import CHAT, EMBED, EMBEDDINGS, GENERATE, decode_request
-from adapters.types import Event, Failure, Finish, NativeRequest, Piece, Usage
+from adapters.ollama.native.request import CHAT, EMBED, EMBEDDINGS, GENERATE, NativeRequest, decode_request
+from adapters.types import Event, Failure, Finish, Piece, Usage
 from tests.adapters.ollama.recorded import Recording, recordings
 
 ANSWERS = [one for path in (CHAT, GENERATE, EMBED, EMBEDDINGS) for one in recordings(path) if one.status == 200]

@@ -18,12 +18,13 @@ from adapters.ollama.native.request import (
     EMBEDDINGS,
     GENERATE,
     SHOW,
+    NativeRequest,
     changes_by,
     decode_request,
     encode_request,
 )
 from adapters.ollama.profile import fit, must_know, needs_profile
-from adapters.types import NativeRequest, Profile
+from adapters.types import Profile
 from gateway.simulator import names
 from tests.adapters.ollama.recorded import recordings
 
@@ -206,6 +207,20 @@ def test_what_the_caller_says_counts(path: str) -> None:
 )
 def test_options_are_merged_one_by_one(own: Any, merged: Any) -> None:
     assert sent(request(options=own), **SETTINGS)["options"] == merged
+
+
+def test_the_callers_options_stay_as_they_are_written() -> None:
+    asked = decode_request(CHAT, b'{"model":"m","options":{ "b" : 1.0, "c": [ 1E2 ], "num_ctx": null, "d": null }}')
+    changes = changes_by(asked, options={"num_ctx": 8}, keep_alive=None, think=None, truncate=None)
+    body = asked.body.with_fields(changes)
+
+    assert body == b'{"model":"m","options":{"b":1.0,"c":[ 1E2 ],"num_ctx":8,"d":null}}'
+
+
+def test_options_that_say_all_that_the_settings_say_are_not_touched() -> None:
+    asked = decode_request(CHAT, b'{"model":"m","options":{"num_ctx": 9, "d": null}}')
+
+    assert changes_by(asked, options={"num_ctx": 8}, keep_alive=None, think=None, truncate=None) == {}
 
 
 @pytest.mark.parametrize("own", [[], "num_ctx", 7, True])
