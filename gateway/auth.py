@@ -105,8 +105,8 @@ class RequireKey:
             record.caller = key.name
             if self._scope and self._scope not in key.scopes:
                 raise Forbidden(
-                    f"The key {key.name!r} may ask models, and not manage them. "
-                    f"For that it needs `scopes: [{self._scope}]` in the configuration of the gateway."
+                    f"The key {key.name!r} lacks the scope `{self._scope}`, which this address needs. "
+                    f"Add `scopes: [{self._scope}]` to the key in the configuration of the gateway."
                 )
             if self._scope and not len(self._keyring):
                 _refuse_pages(scope["headers"], self._origins)

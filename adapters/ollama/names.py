@@ -26,9 +26,10 @@ def canonical(name: str) -> str:
 
 def _canonical(name: str) -> str:
     name = name.strip().lower()
-    while name.endswith(":local"):
-        name = name.removesuffix(":local")
-    *origin, last = name.rpartition("://")[2].rsplit("/", 2)
+    end = len(name)
+    while name.endswith(":local", 0, end):
+        end -= len(":local")
+    *origin, last = name[:end].rpartition("://")[2].rsplit("/", 2)
     if origin[:-1] == [_DEFAULT_HOST]:
         origin = origin[1:]
     if origin == [_DEFAULT_NAMESPACE]:

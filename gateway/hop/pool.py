@@ -132,7 +132,7 @@ class Hop:
             if reused is None:
                 raise
             # The host has seen the call, and perhaps died of it.
-            raise HostBroken("The host went away when it got the request.", detail=exc.detail) from exc
+            raise HostBroken("The host went away before it answered.", detail=exc.detail) from exc
         answer = Answer(call.method, self._limits.max_header_bytes)
         await connection.exchange(head, call.body if upload is None else upload, answer, timeouts, began)
         return HopResponse(connection, answer)

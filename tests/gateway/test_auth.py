@@ -97,8 +97,8 @@ async def test_a_key_without_the_scope_is_told_what_it_needs():
         await knock(SCOPED, (b"x-api-key", SECRET.encode()), scope="admin")
 
     assert caught.value.message == (
-        "The key 'alice' may ask models, and not manage them. "
-        "For that it needs `scopes: [admin]` in the configuration of the gateway."
+        "The key 'alice' lacks the scope `admin`, which this address needs. "
+        "Add `scopes: [admin]` to the key in the configuration of the gateway."
     )
 
 

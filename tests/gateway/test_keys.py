@@ -113,7 +113,7 @@ async def test_a_key_that_may_not_manage_is_told_what_it_needs_and_no_host_is_as
         asked = {request.path for request in host.requests[before:]}
     assert [answer.status_code for answer in answers] == [403] * len(MANAGEMENT)
     for answer in answers:
-        told = "The key 'alice' may ask models, and not manage them. For that it needs `scopes: [admin]`"
+        told = "The key 'alice' lacks the scope `admin`, which this address needs."
         assert answer.request.method == "HEAD" or told in answer.text
     assert asked <= {"/api/version", "/api/tags", "/api/ps"}  # the gateway's own looks
 

@@ -80,7 +80,7 @@ class Relay(Endpoint):
         }
         for label in answers.keys() - done.keys():
             log("unload failed", "warning", host=label, model=names[label], reason=_reason(answers[label]))
-        self._fleet.look(names)
+        await self._fleet.refresh()  # `ollama stop` is often followed by `ollama ps`
         if not done:
             return None
         record.host, record.model, record.why = ", ".join(done), names[next(iter(done))], "unload, every host"

@@ -57,3 +57,15 @@ async def test_when_no_host_unloads_the_caller_is_told_why(pair, fault, status, 
 
     assert is_refusal(answer, status)
     assert words is None or answer.json()["error"] == words
+
+
+async def test_what_was_unloaded_is_no_longer_told_as_loaded(pair):
+    async with running(*pair) as gateway:
+        for host in pair:
+            await gateway.client.post(f"{host.url}/api/generate", json={"model": "demo"})
+        await gateway.seen()
+        before = (await gateway.client.get("/api/ps")).json()["models"]
+        await ask(gateway, **UNLOAD)
+        after = (await gateway.client.get("/api/ps")).json()["models"]
+
+    assert (len(before), after) == (2, [])
