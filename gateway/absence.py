@@ -23,10 +23,20 @@ def absent(fleet: Fleet, catalogue: Catalogue, key: str, model: str) -> GatewayE
     """
     down = fleet.down(key)
     if down:
-        many = f"{len(down)} hosts have it, and none of them is up" if len(down) > 1 else "the host that has it is down"
-        return NoHost(f"The model {model!r} cannot be served now: {many}. Try again later.")
+        return away(model, len(down))
     unseen = fleet.unseen()
     if unseen:
         many = f"{unseen} hosts are" if unseen > 1 else "one host is"
         return NoHost(f"No host that is up has the model {model!r}; {many} down, and may have it. Try again later.")
     return catalogue.not_found(model, fleet.names())
+
+
+def away(model: str, down: int) -> NoHost:
+    """Return the error for a model that only hosts have that are down.
+
+    Args:
+        model: The model as asked.
+        down: How many had it when they were last up.
+    """
+    many = f"{down} hosts have it, and none of them is up" if down > 1 else "the host that has it is down"
+    return NoHost(f"The model {model!r} cannot be served now: {many}. Try again later.")

@@ -134,7 +134,7 @@ def _fields(line: Line | dict[str, Any]) -> dict[str, Any]:
 
 def _word(value: object) -> str:
     """Return a value on one line, in quotes where it could be taken for more than one word."""
-    text = str(value)
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     plain = text.isprintable()
     return text if plain and text and not set(text) & set(' "=\\') else json.dumps(text, ensure_ascii=not plain)
 

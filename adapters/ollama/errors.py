@@ -27,6 +27,7 @@ from adapters.errors import (
     InvalidRequest,
     LacksCapability,
     ModelLoadFailed,
+    ModelNotFound,
     OutOfMemory,
     RunnerCrashed,
     ToolCallCut,
@@ -119,6 +120,12 @@ _RULES = (
         quotes=True,
     ),
     _Rule(r"^model ['\"].*['\"] not found", HostLacksModel, "{model} was not found."),
+    # As the end of one host's words, or of those of several that say the same.
+    _Rule(
+        r"^[^;]*pull model manifest: file does not exist$",
+        ModelNotFound,
+        "What is to be pulled is not in the registry.",
+    ),
     _lack(r"does not support tools", "tools", "cannot call tools", "tools", "unsupported_parameter"),
     _Rule(
         r"does not support thinking",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapters.errors import HostLacksModel, ModelNotFound
+from adapters.errors import HostLacksModel
 from adapters.ollama.names import canonical
 from adapters.ollama.native.management import encode_delete
 from adapters.openai.models import ListedModel, encode_deleted, encode_model, encode_models
@@ -70,22 +70,12 @@ class DeleteModel:
         record.route = "model"
         record.asked = asked = scope["path_params"]["model"]
         async with Giving(scope, self._running, send) as giving:
-            targets = await self._managed.for_all(wished(scope["headers"]))
+            targets = await self._managed.for_all(asked, wished(scope["headers"]))
             try:
                 await everywhere(self._managed, targets, encode_delete(asked), record, removes=True)
             except HostLacksModel as error:
-                raise self._absent(asked) from error
+                raise self._catalogue.not_found(asked, self._managed.fleet.names()) from error
             await giving.whole(encode_deleted(asked), ())
-
-    def _absent(self, asked: str) -> ModelNotFound:
-        model = self._catalogue.aliased(asked)
-        if model is None:
-            return self._catalogue.not_found(asked, self._managed.fleet.names())
-        return ModelNotFound(
-            f"{asked!r} is an alias of {model!r}, and no model. Delete {model!r}, or take the alias out of the "
-            "gateway's configuration.",
-            param="model",
-        )
 
 
 def _listed(fleet: Fleet, one: Offered) -> ListedModel:

@@ -107,4 +107,6 @@ def _drift(hosts: Sequence[Host], drift: Drift) -> list[str]:
         lines.append("`ollama-gateway sync MODEL` pulls a model where it is missing.")
     if drift.differing:
         lines.append("`ollama-gateway sync --update MODEL` pulls the newest on every host.")
+    if drift:
+        lines.append("What was made on a host cannot be pulled: `create` it through the gateway.")
     return lines

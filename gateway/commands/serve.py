@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
         return cannot_listen(settings.listen, error, "`listen`")
     log(
         "serving",
-        url=f"{_url(listener)}/v1",
+        url=_url(listener),
         hosts=list(gateway.fleet.hosts),
         keys=len(settings.keys),
         version=version("ollama-gateway"),

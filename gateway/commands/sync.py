@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from gateway.config import Placement, Settings
     from gateway.fleet import Host
     from gateway.management.syncing import Result
+
+_NOT_THERE = "file does not exist"
+"""How a host ends its words when a registry does not have a model."""
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -108,11 +111,31 @@ async def _sync(
 
 def _lines(result: Result, hosts: Mapping[str, Host]) -> Iterator[str]:
     """Yield what became of a model, for people."""
-    where = ", ".join(result.having) or "no host"
-    yield from wrap(f"{result.model} is on {where}{'' if result.pulled or not result.good else ': nothing to pull'}", 4)
+    yield from wrap(_where(result, hosts), 4)
     if result.failed:
         yield from wrap(f"  failed: {reasons(result.failed)}", 6)
+    if not result.good and any(reason.endswith(_NOT_THERE) for reason in result.failed.values()):
+        yield from wrap(f"  {_not_there(result.having)}", 6)
     for label in result.down:
         yield from wrap(f"  {label} is down: {why_down(hosts[label])}", 6)
     if result.digests:
         yield from wrap(f"  differs: {short_digests(result.digests)}; --update pulls the newest", 6)
+
+
+def _where(result: Result, hosts: Mapping[str, Host]) -> str:
+    """Return where a model is, as far as that is known."""
+    if result.having:
+        nothing = ": nothing to pull" if result.good and not result.pulled else ""
+        return f"{result.model} is on {', '.join(result.having)}{nothing}"
+    up = [host.view.up for host in hosts.values()]
+    if not any(up):
+        return f"{result.model}: all hosts are down, and what they have is not known"
+    return f"{result.model} is on no host{'' if all(up) else ' that is up'}"
+
+
+def _not_there(having: Sequence[str]) -> str:
+    """Return what can be done about a model that its registry does not have."""
+    if not having:
+        return "No registry has it: look for a typing error in its name."
+    where = ", ".join(having)
+    return f"No registry has what was made on a host. If this was made on {where}, `create` it through the gateway."

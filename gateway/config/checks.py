@@ -14,7 +14,7 @@ from adapters.ollama.names import canonical
 from adapters.options import KNOWN, RETIRED, check_keep_alive, check_option
 from adapters.types import KeepAlive
 from gateway.config.allow import Allowed
-from gateway.config.placement import WORDS, Placement
+from gateway.config.placement import HOW, WORDS, Placement
 from gateway.config.settings import HostSettings, ImageSettings, KeySettings, ModelSettings, Settings
 from gateway.config.source import Path
 from gateway.hop.origin import Origin, parse_origin
@@ -142,7 +142,7 @@ def _check_placement(at: Path, placement: Placement | None, labels: Sequence[str
     known = f"The hosts are {', '.join(labels)}." if labels else "There are none."
     named = placement if isinstance(placement, tuple) else ()
     if placement == ():
-        yield at, "names no host", "Write all, any, or names of hosts."
+        yield at, "names no host", HOW
     for index, label in enumerate(named):
         here = (*at, index)
         if label in WORDS:

@@ -7,6 +7,7 @@ configured hosts, `OLLAMA_HOST` says where Ollama is, as it does for Ollama's ow
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
@@ -15,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 
 from gateway.config.checks import check
-from gateway.config.placement import parse_placement
+from gateway.config.placement import HOW, parse_placement
 from gateway.config.problems import ConfigError, Problem
 from gateway.config.settings import (
     CorsSettings,
@@ -44,6 +45,8 @@ _KUBERNETES = re.compile(r"(_SERVICE_HOST|_SERVICE_PORT(_.+)?|_PORT_[0-9]+_(TCP|
 
 _PATH = re.compile(r" - at `\$(?P<path>.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
+"""What needs no quotes in a list of YAML."""
 _NO_WORD = re.compile(r"Invalid enum value '(?P<word>.*)'", re.DOTALL)
 
 
@@ -179,7 +182,8 @@ class _Loading:
                 hint = _did_you_mean(unknown["word"], _words(kind, inner))
                 self._problem(source, (*path, *inner), f"{unknown['word']!r} means nothing here", hint)
             else:
-                self._problem(source, (*path, *inner), message[0].lower() + message[1:])
+                hint = _how_to_write(message, value, path, inner)
+                self._problem(source, (*path, *inner), message[0].lower() + message[1:], hint)
             return None
 
     def _problem(self, source: Source, path: Path, message: str, hint: str = "") -> None:
@@ -231,6 +235,18 @@ def _words(kind: Any, path: Path) -> Sequence[str]:
 def _did_you_mean(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, 1)
     return f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known)}."
+
+
+def _how_to_write(message: str, value: Any, path: Path, inner: Path) -> str:
+    """Return what to do about a value of the wrong type within one at a path, where that can be told."""
+    whole = (*path, *inner)
+    if whole[-1] == "placement":
+        return HOW
+    if message != "Expected `array`, got `str`" or whole in {(name,) for name in LISTS}:
+        return ""
+    for step in inner:
+        value = value[step]
+    return f"Write `[{value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)}]`."
 
 
 def _ollama_host(value: str) -> str:

@@ -10,6 +10,9 @@ Placement: TypeAlias = Literal["all", "any"] | tuple[str, ...]
 WORDS = ("all", "any")
 """What is no host's name, because it stands for other hosts."""
 
+HOW = "Write all, any, or names of hosts."
+"""What to do about a setting that is no placement."""
+
 
 def parse_placement(text: str) -> Placement:
     """Return what `all`, `any`, or names of hosts with commas between them mean: in a setting, a header or a flag.

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from adapters.ollama.native.errors import words
+from gateway.absence import away
 from gateway.hop import Timeouts
 from gateway.management.asking import ask, attempt
 from gateway.management.outcome import outcome
@@ -22,7 +23,9 @@ PATIENCE = Timeouts(first_byte=60.0, between=60.0)
 """How long a host may take. Ollama does this at once; one that hangs must not hold up what the others say for long."""
 
 
-async def everywhere(managed: Managed, targets: Targets, call: Call, record: Record, *, removes: bool) -> HostAnswer:
+async def everywhere(
+    managed: Managed, targets: Targets, call: Call, record: Record, *, removes: bool, destination: str = ""
+) -> HostAnswer:
     """Ask all these hosts for the same, and return the answer of one that did it.
 
     A host that does not have the model has nothing to do. When the answer is there, every host has been looked at.
@@ -34,9 +37,11 @@ async def everywhere(managed: Managed, targets: Targets, call: Call, record: Rec
         record: Where it is noted what came of it.
         removes: Whether it is done as well on a host that does not have the model. If not, one that the caller named
             fails.
+        destination: The second name that the model gets.
 
     Raises:
         GatewayError: None of them has the model, or a host failed.
+        NoHost: None of them has the model, and one that is down had it.
     """
     answers: dict[str, HostAnswer | GatewayError] = {}
 
@@ -55,13 +60,21 @@ async def everywhere(managed: Managed, targets: Targets, call: Call, record: Rec
             lenient=not targets.named,
             may_lack=removes or not targets.named,
         )
+        unfinished = [label for label in targets.up if label not in answers]
         note(record, targets, targets.up, found.unreachable)
+        if found.done:
+            record.host = ", ".join(found.done)
         tell(
             record,
             call,
             done=found.done,
             failed={label: words(error) for label, error in found.failed.items()},
-            unfinished=[label for label in targets.up if label not in answers],
+            unfinished=unfinished,
+            destination=destination,
+            missing=found.missing and not unfinished,
         )
     await managed.show(found.done)
+    down = managed.having(record.asked, (*targets.down, *found.unreachable))
+    if found.missing and down and not targets.named:
+        raise away(record.asked, len(down))
     return found.answer()

@@ -42,6 +42,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
     failed: dict[str, GatewayError]
     unreachable: dict[str, GatewayError]
 
+    @property
+    def missing(self) -> bool:
+        """Whether nothing was done because no host that answered has the model."""
+        return bool(self.lacking) and not self.done and not self.failed
+
     def answer(self) -> HostAnswer:
         """Return what the caller is told: it is done if one host did it and none failed.
 

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from adapters.errors import HostUnreachable, InvalidRequest, NoHost
 from gateway.config import parse_placement
+from gateway.config.placement import WORDS
+from gateway.fleet import DEMO
 
 if TYPE_CHECKING:
     from adapters.errors import GatewayError
@@ -54,9 +56,9 @@ class Targets(Struct, frozen=True, kw_only=True):
         """Why hosts have failed before any is asked, by label."""
         return {label: HostUnreachable("The host is down.") for label in self.down} if self.named else {}
 
-    def one_of(self, having: Collection[str]) -> Targets:
-        """Return the same where one host is enough: one of these that have the model, or any when none has it."""
-        up = tuple(label for label in self.up if label in having)
+    def one_of(self, having: Sequence[str]) -> Targets:
+        """Return the same where one host is enough: one of these that have the model, in order, or any if none has."""
+        up = tuple(label for label in having if label in self.up)
         if not up:
             return replace(self, one=True, named=False)
         return replace(self, up=up, how="has the model", one=True, named=False)
@@ -121,7 +123,7 @@ def choose(
     labels = placement if isinstance(placement, tuple) else tuple(hosts)
     unknown = [label for label in labels if label not in hosts]
     if unknown:
-        raise InvalidRequest(f"there is no host {unknown[0]!r}; the hosts are {', '.join(hosts)}")
+        raise InvalidRequest(_complaint(unknown, hosts))
     meant = [label for label in hosts if label in labels]
     up = tuple(label for label in meant if hosts[label])
     down = tuple(label for label in meant if not hosts[label])
@@ -135,6 +137,15 @@ def choose(
     named = isinstance(wish, tuple)
     how = "named" if named else "placement" if isinstance(placement, tuple) else placement
     return Targets(up=up, down=down, how=how, one=placement == "any", named=named)
+
+
+def _complaint(unknown: Sequence[str], hosts: Collection[str]) -> str:
+    """Return what is wrong with labels that no host has that is managed."""
+    if any(label in WORDS for label in unknown):
+        return "all and any stand alone: name hosts without them, or write one of them and no host"
+    if DEMO in unknown:
+        return f"{DEMO!r} is the simulated host, which takes no part in this; the hosts are {', '.join(hosts)}"
+    return f"there is no host {' or '.join(map(repr, dict.fromkeys(unknown)))}; the hosts are {', '.join(hosts)}"
 
 
 def narrow(targets: Targets, able: Collection[str], *, strictly: bool = False) -> Targets:

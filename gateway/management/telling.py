@@ -36,6 +36,8 @@ def tell(
     done: Collection[str],
     failed: Mapping[str, str],
     unfinished: Collection[str] = (),
+    destination: str = "",
+    missing: bool = False,
 ) -> None:
     """Write who did what to which model, and on which hosts; docs/operations.md has the meaning of each field.
 
@@ -45,6 +47,8 @@ def tell(
         done: Those that did it.
         failed: The reason of each that failed.
         unfinished: Those that were stopped while they worked on it.
+        destination: The second name that the model gets.
+        missing: Whether nothing was done because none has the model.
     """
     log(
         "management",
@@ -53,7 +57,9 @@ def tell(
         caller=record.caller or None,
         what=call.target.split("/")[2],
         model=record.asked[:LONGEST] or None,
+        destination=destination[:LONGEST] or None,
         done=", ".join(done) or None,
+        missing=missing or None,
         failed=reasons(failed)[:LONGEST] if failed else None,
         down=record.down or None,
         unfinished=", ".join(unfinished) or None,

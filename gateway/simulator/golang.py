@@ -70,7 +70,15 @@ def _number(text: str) -> float | int:
     return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_number, strict=True)
+def _integer(text: str) -> int:
+    """Read an integer, which fits none of Go's types when it has more digits than Python reads."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise DecodeError(f"json: cannot unmarshal number {text} into Go value of type int64") from error
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_number, parse_int=_integer, strict=True)
 
 _CONTEXTS = {
     "Expecting value": "looking for beginning of value",

@@ -91,7 +91,7 @@ async def run(*command: str, **variables: str) -> tuple[int, str, str]:
 
 @asynccontextmanager
 async def serving(*command: str, **variables: str) -> AsyncIterator[tuple[Program, str]]:
-    """Start `ollama-gateway serve`, or another command that does, and yield it with its address.
+    """Start `ollama-gateway serve`, or another command that does, and yield it with the address of OpenAI's API there.
 
     It listens on a free port, has no hosts but the demo host, and its log is JSON, unless variables say otherwise; an
     empty one is none. The demo host is up when the block begins.
@@ -105,7 +105,7 @@ async def serving(*command: str, **variables: str) -> AsyncIterator[tuple[Progra
     given = {name: value for name, value in settings.items() if value}
     async with start(*(command or (*COMMAND, "serve")), **given) as process:
         program = Program(process)
-        url = (await program.logged("serving"))["url"]
+        url = f"{(await program.logged('serving'))['url']}/v1"
         while (await program.logged("host is up"))["host"] != "demo":
             pass
         yield program, url

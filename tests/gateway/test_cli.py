@@ -48,7 +48,7 @@ async def test_serving_with_nothing_but_the_demo_and_stopping(sig):
     first = json.loads(await process.stderr.readline())
     async with httpx2.AsyncClient(trust_env=False) as client:
         body = {"model": "demo", "messages": [{"role": "user", "content": "hi"}]}
-        answer = await client.post(f"{first['url']}/chat/completions", json=body, timeout=20)
+        answer = await client.post(f"{first['url']}/v1/chat/completions", json=body, timeout=20)
     status, errors = await end(process, sig)
 
     assert first["event"] == "serving"

@@ -58,6 +58,14 @@ def test_text_cannot_be_made_to_forge_a_line_or_move_a_cursor(lines):
     )
 
 
+def test_names_stand_in_text_with_commas_between_them(lines):
+    stream = lines("text")
+
+    log("serving", hosts=["gpu-1", "gpu-2"], done=("gpu-1",), down=())
+
+    assert stream.text().endswith(' serving hosts=gpu-1,gpu-2 done=gpu-1 down=""\n')
+
+
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_traceback_goes_with_its_line(lines, form):
     stream = lines(form)

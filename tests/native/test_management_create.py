@@ -7,6 +7,7 @@ from hashlib import sha256
 import httpx2
 import pytest
 
+from gateway.config import ModelSettings
 from gateway.simulator import Simulator
 from gateway.simulator.faults import Raw, refusal
 from tests.gateway.simulator.tiny import tiny_chat
@@ -45,6 +46,30 @@ async def test_what_no_host_has_is_pulled_by_all_of_them():
 
     assert (answer.status_code, answer.content) == (200, b'{"status":"success"}')
     assert have(hosts, "mine") == have(hosts, "tiny-chat") == [True] * 3
+
+
+@pytest.mark.parametrize("wish", ["", "host-0"])
+async def test_what_only_a_host_has_that_is_down_is_not_pulled_in_silence(wish):
+    async with fleet() as (gateway, hosts):
+        hosts[1].add(tiny_chat)
+        await gateway.seen()
+        await hosts[1].kill()
+        answer = await manage(gateway, CREATE, wish, **{"model": "mine", "from": "tiny-chat"})
+
+    assert answer.status_code == 503
+    assert "the host that has it is down" in answer.json()["error"]
+    assert have(hosts, "tiny-chat") == [False, True, False]
+
+
+async def test_an_alias_is_not_followed():
+    async with fleet(1, settings={"models": {"demo": ModelSettings(aliases=("gpt-4o-mini",))}}) as (gateway, hosts):
+        answer = await manage(gateway, CREATE, **{"model": "mine", "from": "gpt-4o-mini"})
+
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": "'gpt-4o-mini' is an alias of 'demo' here; name the model itself."},
+    )
+    assert asked(hosts[0], CREATE) == []
 
 
 async def test_a_host_that_is_named_makes_it_though_it_has_to_pull_first():
@@ -126,6 +151,22 @@ async def test_a_host_that_was_named_and_lacks_a_blob_says_so_itself():
     error = lines(answer)[-1]["error"]
     assert error.startswith("host-1: open /usr/share/ollama/.ollama/models/blobs/sha256-")
     assert error.endswith("It is done on host-0.")
+
+
+@pytest.mark.parametrize(("placement", "wish"), [(("host-2",), ""), ("all", "host-2")])
+async def test_blobs_that_other_hosts_hold_are_told_with_what_to_do(placement, wish):
+    async with fleet(settings={"placement": placement}) as (gateway, hosts):
+        await upload(hosts[0], hosts[1])
+        answer = await manage(gateway, CREATE, wish, model="mine", files={"m.gguf": DIGEST})
+
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {
+            "error": "the files are on host-0, host-1, and the model is to be made on host-2; upload them again with "
+            "x-gateway-hosts: host-2, or create it with x-gateway-hosts: host-0, host-1"
+        },
+    )
+    assert asked(hosts[2], CREATE) == []
 
 
 async def test_blobs_that_no_host_holds_are_for_the_hosts_to_miss():

@@ -9,7 +9,7 @@ from gateway.config import ModelSettings
 from gateway.simulator import Simulator
 from gateway.simulator.faults import Raw, Reply, refusal
 from tests.gateway.simulator.tiny import tiny_chat
-from tests.native.managing import asked, fleet, have, manage
+from tests.native.managing import asked, fleet, have, manage, see_nothing
 
 COPY = "/api/copy"
 DELETE = "/api/delete"
@@ -25,7 +25,7 @@ async def test_every_host_that_has_it_copies_it_and_the_next_request_sees_it():
 
     assert (answer.status_code, answer.content) == (200, b"")
     assert "content-type" not in answer.headers
-    assert answer.headers["x-gateway-host"] == "host-0, host-1, host-2"
+    assert answer.headers["x-gateway-host"] == "host-1, host-2"
     assert have(hosts, "mine") == [False, True, True]
     assert shown.status_code == 200
 
@@ -98,13 +98,18 @@ async def test_a_host_reads_no_other_name_than_was_read_here():
     assert have(hosts, "demo") == [True]
 
 
-async def test_an_alias_is_not_followed():
+@pytest.mark.parametrize("path", [COPY, DELETE])
+async def test_an_alias_is_not_followed(path):
     settings = {"models": {"demo": ModelSettings(aliases=("gpt-4o-mini",))}}
     async with fleet(2, settings=settings) as (gateway, hosts):
-        answer = await manage(gateway, DELETE, model="gpt-4o-mini")
+        answer = await manage(gateway, path, model="gpt-4o-mini", source="gpt-4o-mini", destination="mine")
 
-    assert (answer.status_code, answer.json()) == (404, {"error": "model 'gpt-4o-mini' not found"})
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {"error": "'gpt-4o-mini' is an alias of 'demo' here; name the model itself."},
+    )
     assert have(hosts, "demo") == [True, True]
+    assert [asked(host, path) for host in hosts] == [[], []]
 
 
 @pytest.mark.parametrize(
@@ -158,8 +163,28 @@ async def test_hosts_that_are_down_are_listed(noticed):
         answer = await manage(gateway, DELETE, model="demo")
         again = await manage(gateway, DELETE, model="demo")
 
-    assert (answer.status_code, again.status_code) == (200, 404)
+    assert (answer.status_code, again.status_code) == (200, 503)
     assert answer.headers["x-gateway-hosts-down"] == again.headers["x-gateway-hosts-down"] == "host-1"
+
+
+@pytest.mark.parametrize("path", [COPY, DELETE])
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_what_only_a_host_has_that_is_down_is_not_gone(monkeypatch, path, noticed):
+    async with fleet() as (gateway, hosts):
+        hosts[1].add(tiny_chat)
+        await gateway.seen()
+        if not noticed:
+            monkeypatch.setattr(gateway.gateway.fleet, "seen", see_nothing)
+        await hosts[1].kill()
+        body = {"model": "tiny-chat", "source": "tiny-chat", "destination": "mine"}
+        answer = await manage(gateway, path, **body)
+        named = await manage(gateway, path, "host-0", **body)
+
+    assert answer.status_code == 503
+    assert "the host that has it is down. Try again later." in answer.json()["error"]
+    assert answer.headers["x-gateway-hosts-down"] == "host-1"
+    assert answer.headers["retry-after"]
+    assert named.status_code == 404
 
 
 async def test_a_host_that_was_named_and_is_down_is_a_failure():

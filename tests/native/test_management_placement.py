@@ -167,3 +167,37 @@ async def test_what_has_the_name_of_an_alias_all_the_same_can_be_copied_and_dele
 
     assert (copied.status_code, deleted.status_code) == (200, 200)
     assert [model.name for model in hosts[0].models.values()] == ["demo:latest", "mine:latest"]
+
+
+# --- the model of the simulated host ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        (PULL, {"model": "demo"}, 400),
+        (CREATE, {"model": "Demo:latest", "from": "tiny-chat"}, 400),
+        (COPY, {"source": "tiny-chat", "destination": "demo"}, 400),
+        (CREATE, {"model": "mine", "from": "demo"}, 400),
+        ("/api/push", {"model": "demo"}, 400),
+        (COPY, {"source": "demo", "destination": "mine"}, 404),
+        (DELETE, {"model": "demo"}, 404),
+    ],
+)
+async def test_the_model_of_the_simulated_host_is_not_managed(path, body, status):
+    async with Simulator(models=[tiny_chat]) as host, running(host, demo=Simulator()) as gateway:
+        answer = await manage(gateway, path, **body)
+
+    assert answer.status_code == status
+    assert "is the model of the simulated host" in answer.json()["error"]
+    assert "`demo: false`" in answer.json()["error"]
+    assert asked(host, path) == []
+
+
+async def test_a_model_of_that_name_on_a_host_can_be_copied_and_deleted():
+    async with Simulator() as host, running(host, demo=Simulator()) as gateway:
+        copied = await manage(gateway, COPY, source="demo", destination="mine")
+        deleted = await manage(gateway, DELETE, model="demo")
+
+    assert (copied.status_code, deleted.status_code) == (200, 200)
+    assert have([host], "mine") == [True]

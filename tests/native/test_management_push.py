@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import httpx2
 import pytest
+from msgspec.structs import replace
 
+from gateway.config import ModelSettings
 from gateway.simulator import Simulator
 from gateway.simulator.faults import Cut, error_line, refusal
 from tests.gateway.simulator.tiny import tiny_chat
 from tests.native.managing import asked, fleet, lines, manage, see_nothing, statuses
 
 PUSH = "/api/push"
+
+NEWER = replace(tiny_chat, system="Be kind.")
 
 
 async def test_one_host_that_has_it_pushes_it():
@@ -89,3 +95,75 @@ async def test_it_is_pushed_by_one_of_the_hosts_that_are_named():
     assert statuses(answer)[-1] == "success"
     assert answer.headers["x-gateway-host"] == "host-2"
     assert answer.headers["x-gateway-hosts-down"] == "host-1"
+
+
+# --- which host -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def add(monkeypatch):
+    """Put a model on a host's disk, an hour after the one before."""
+    hours = iter(range(1, 10))
+
+    def add_later(host, model):
+        now = next(hours) * 3_600_000_000_000
+        monkeypatch.setattr("gateway.simulator.disk.time", SimpleNamespace(time_ns=lambda: now))
+        host.add(model)
+
+    return add_later
+
+
+async def test_where_hosts_have_different_weights_the_newest_are_pushed(add):
+    async with fleet() as (gateway, hosts):
+        add(hosts[0], tiny_chat)
+        add(hosts[1], NEWER)
+        add(hosts[2], NEWER)
+        hosts[2].script(Cut(end="reset", path=PUSH))
+        answer = await manage(gateway, PUSH, model="tiny-chat")
+        named = await manage(gateway, PUSH, "host-0", model="tiny-chat")
+
+    assert (answer.headers["x-gateway-host"], named.headers["x-gateway-host"]) == ("host-2, host-1", "host-0")
+
+
+async def test_older_weights_are_not_pushed_for_want_of_the_newest(add):
+    async with fleet() as (gateway, hosts):
+        add(hosts[0], tiny_chat)
+        add(hosts[1], NEWER)
+        await gateway.seen()
+        await hosts[1].kill()
+        answer = await manage(gateway, PUSH, model="tiny-chat")
+
+    assert answer.status_code == 503
+    assert "The newest weights of 'tiny-chat' are on host-1, which cannot be reached" in answer.json()["error"]
+    assert asked(hosts[0], PUSH) == []
+
+
+async def test_what_only_a_host_has_that_is_down_cannot_be_pushed_now():
+    async with fleet() as (gateway, hosts):
+        hosts[1].add(tiny_chat)
+        await gateway.seen()
+        await hosts[1].kill()
+        answer = await manage(gateway, PUSH, model="tiny-chat")
+
+    assert answer.status_code == 503
+    assert "the host that has it is down" in answer.json()["error"]
+    assert asked(hosts[0], PUSH) == []
+
+
+async def test_a_host_that_is_named_and_lacks_it_is_told_with_who_has_it():
+    async with fleet() as (gateway, hosts):
+        hosts[1].add(tiny_chat)
+        answer = await manage(gateway, PUSH, "host-0", model="tiny-chat")
+
+    assert answer.status_code == 404
+    assert answer.json()["error"].startswith("'tiny-chat' is not on host-0, but on host-1. ")
+
+
+async def test_an_alias_is_not_followed():
+    async with fleet(1, settings={"models": {"demo": ModelSettings(aliases=("gpt-4o-mini",))}}) as (gateway, _):
+        answer = await manage(gateway, PUSH, model="gpt-4o-mini")
+
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"error": "'gpt-4o-mini' is an alias of 'demo' here; name the model itself."},
+    )

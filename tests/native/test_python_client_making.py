@@ -77,7 +77,7 @@ async def test_a_caller_who_waits_no_longer(fleet: Fleet, way: Way) -> None:
     assert [request.ended for request in host.requests if request.path == "/api/chat"] == ["cancelled"]
 
 
-@uses(PYTHON, "Client", "follow_redirects", remark="nothing is redirected")
+@uses(PYTHON, "Client", "follow_redirects", remark="what the client asks is not redirected")
 async def test_nothing_is_redirected(fleet: Fleet, way: Way) -> None:
     async with Caller(fleet.gateway.url, BOB, follow_redirects=False) as caller:
         answer = await caller.call(way, "chat", model="chat:0.33", messages=HI)

@@ -59,6 +59,7 @@ class Blobs:
             if scope["method"] == "HEAD":
                 await _say_found(digest, targets, _outcome(answers, targets, record), record, send)
                 return
+            note(record, targets, answers)
             answers |= await self._upload(digest, answers, scope, receive)
             status = self._stored(digest, _outcome(answers, targets, record), record)
             await reply(send, record, status, b"", answer_headers(record, ()))
@@ -76,17 +77,26 @@ class Blobs:
         return failed
 
     async def _upload(self, digest: str, answers: Answers, scope: Scope, receive: Receive) -> Answers:
-        """Send the request's body to the hosts that lack it. If none does, the body is not even asked for."""
+        """Send the request's body to the hosts that lack it. If none does, the body is not even asked for.
+
+        An upload that ends before its end is written to the log here.
+        """
         lacking = [label for label, said in answers.items() if isinstance(said, HostAnswer) and said.status == 404]
         if not lacking:
             return {}
-        return await upload(
-            [self._managed.hosts[label] for label in lacking],
-            store(digest),
-            body_pieces(receive, patience=self._patience),
-            length=body_length(scope),
-            timeouts=self._timeouts,
-        )
+        stored: Answers = {}
+        try:
+            stored = await upload(
+                [self._managed.hosts[label] for label in lacking],
+                store(digest),
+                body_pieces(receive, patience=self._patience),
+                length=body_length(scope),
+                timeouts=self._timeouts,
+            )
+        finally:
+            if not stored:
+                tell(scope["record"], store(digest), done=(), failed={}, unfinished=lacking)
+        return stored
 
     def _stored(self, digest: str, found: Outcome, record: Record) -> int:
         """Return the status when every host has the blob: 201 when one of them did not have it before.

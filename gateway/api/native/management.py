@@ -129,15 +129,16 @@ class _Everywhere(_Endpoint):
     _removes: bool
 
     async def _answer(self, giving: Giving, body: bytes, wish: Placement | None, record: Record) -> None:
-        record.asked, body = self._read(body)
-        targets = await self._managed.for_all(wish)
-        answer = await everywhere(self._managed, targets, _call(record, body), record, removes=self._removes)
+        record.asked, destination, body = self._read(body)
+        targets = await self._managed.for_all(record.asked, wish)
+        call = _call(record, body)
+        answer = await everywhere(self._managed, targets, call, record, removes=self._removes, destination=destination)
         form = [(b"content-type", answer.media_type)] if answer.media_type else []
         await giving.whole(answer.body, (), form)
 
     @abstractmethod
-    def _read(self, body: bytes) -> tuple[str, bytes]:
-        """Return the model that is meant, and the body that hosts get."""
+    def _read(self, body: bytes) -> tuple[str, str, bytes]:
+        """Return the model that is meant, the second name that it gets if any, and the body that hosts get."""
 
 
 class Copy(_Everywhere):
@@ -145,10 +146,10 @@ class Copy(_Everywhere):
 
     _removes = False
 
-    def _read(self, body: bytes) -> tuple[str, bytes]:
+    def _read(self, body: bytes) -> tuple[str, str, bytes]:
         asked = decode_copy(body)
-        self._managed.catalogue.check_new(asked.destination)
-        return asked.source, asked.body
+        self._managed.check_new(asked.destination)
+        return asked.source, asked.destination, asked.body
 
 
 class Delete(_Everywhere):
@@ -156,9 +157,9 @@ class Delete(_Everywhere):
 
     _removes = True
 
-    def _read(self, body: bytes) -> tuple[str, bytes]:
+    def _read(self, body: bytes) -> tuple[str, str, bytes]:
         asked = decode_delete(body)
-        return asked.model, asked.body
+        return asked.model, "", asked.body
 
 
 def _call(record: Record, body: bytes) -> Call:

@@ -38,7 +38,7 @@ async def test_hosts_that_lack_models_of_others():
         status, out, err = await call("hosts", **settings(one, other))
 
     assert (status, err) == (1, [])
-    assert out[-5:-2] == ["DRIFT", "gpu-1 lacks c", "gpu-2 lacks a, b:1"]
+    assert out[-6:-3] == ["DRIFT", "gpu-1 lacks c", "gpu-2 lacks a, b:1"]
 
 
 async def test_hosts_with_different_weights():

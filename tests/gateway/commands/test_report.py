@@ -81,6 +81,7 @@ def test_hosts_that_are_not():
         "\n"
         "`ollama-gateway sync MODEL` pulls a model where it is missing.\n"
         "`ollama-gateway sync --update MODEL` pulls the newest on every host.\n"
+        "What was made on a host cannot be pulled: `create` it through the gateway.\n"
     )
 
 
@@ -89,7 +90,7 @@ def test_lines_fit_and_go_on_below_where_they_began(label):
     models = tuple(f"a-model-with-a-long-name:{number}b" for number in range(40))
     lines = as_text([host(label, up(*models, loaded=models))], Drift(lacking={label: models})).splitlines()
     indent = lines[0].index("IN MEMORY")
-    memory, drift = lines[1 : lines.index("")], lines[lines.index("DRIFT") + 1 : -2]
+    memory, drift = lines[1 : lines.index("")], lines[lines.index("DRIFT") + 1 : -3]
 
     assert max(map(len, lines)) <= WIDTH
     assert {line[:indent].strip() for line in memory[1:]} == {""}

@@ -121,14 +121,44 @@ async def test_a_host_that_fails_does_not_stop_the_others():
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("nope", "pull model manifest: file does not exist"), ("a b", "invalid model name")]
+    ("name", "said"),
+    [
+        (
+            "nope",
+            [
+                "  failed: gpu-1, gpu-2: pull model manifest: file does not exist",
+                "  No registry has it: look for a typing error in its name.",
+            ],
+        ),
+        ("a b", ["  failed: gpu-1, gpu-2: invalid model name"]),
+    ],
 )
-async def test_what_no_host_can_pull(name, reason):
+async def test_what_no_host_can_pull(name, said):
     async with Simulator() as one, Simulator() as other:
         status, out, err = await call("sync", name, **settings(one, other))
 
     assert (status, err) == (1, [])
-    assert out[-2:] == [f"{name} is on no host", f"  failed: gpu-1, gpu-2: {reason}"]
+    assert out[out.index("") :] == ["", f"{name} is on no host", *said]
+
+
+async def test_what_was_made_on_a_host_is_to_be_made_on_the_others():
+    async with Simulator(models=named("mine")) as one, Simulator() as other:
+        status, out, _ = await call("sync", "mine", **settings(one, other))
+
+    assert status == 1
+    assert out[-4:] == [
+        "mine is on gpu-1",
+        "  failed: gpu-2: pull model manifest: file does not exist",
+        "  No registry has what was made on a host. If this was made on gpu-1, `create`",
+        "      it through the gateway.",
+    ]
+
+
+async def test_of_hosts_that_are_down_it_is_not_known_what_they_have():
+    async with Simulator() as one:
+        _, out, _ = await call("sync", "nope", **settings(one, GONE))
+
+    assert "nope is on no host that is up" in out
 
 
 async def test_an_alias_is_a_mistake_for_a_model_of_its_name_would_never_be_asked():
@@ -169,7 +199,7 @@ async def test_when_all_hosts_are_off_nothing_can_be_done(wish):
     status, out, err = await call("sync", "big", "--hosts", wish, **settings(GONE))
 
     assert (status, err) == (1, [])
-    assert out[0] == "big is on no host"
+    assert out[0] == "big: all hosts are down, and what they have is not known"
     assert out[1].startswith("  gpu-1 is down: A host cannot be reached: ")
 
 
@@ -195,8 +225,14 @@ async def test_weights_that_differ_are_told_of_and_made_the_same_by_update():
     ("arguments", "mistake"),
     [
         (["a", "--hosts", "gpu-9"], "--hosts: there is no host 'gpu-9'; the hosts are gpu-1"),
-        (["a", "--hosts", "demo"], "--hosts: there is no host 'demo'; the hosts are gpu-1"),
-        (["a", "--hosts", "all,any"], "--hosts: there is no host 'all'; the hosts are gpu-1"),
+        (
+            ["a", "--hosts", "demo"],
+            "--hosts: 'demo' is the simulated host, which takes no part in this; the hosts are gpu-1",
+        ),
+        (
+            ["a", "--hosts", "all,any"],
+            "--hosts: all and any stand alone: name hosts without them, or write one of them and no host",
+        ),
         (["a", "--hosts", ","], "--hosts: write all, any, or names of hosts with commas between them"),
         ([], "ollama-gateway sync: error: the following arguments are required: MODEL"),
         (["a", " "], "ollama-gateway sync: error: argument MODEL: it must not be empty"),

@@ -282,7 +282,12 @@ MISTAKES = [
         "keys:\n  - {name: a, secret: x2345678, scopes: [admin, admin]}",
         "FILE:2: keys[0].scopes: names a scope twice. Name each once.",
     ),
-    ("keys:\n  - {name: a, secret: x2345678, scopes: admin}", "FILE:2: keys[0].scopes: expected `array`, got `str`"),
+    (
+        "keys:\n  - {name: a, secret: x2345678, scopes: admin}",
+        "FILE:2: keys[0].scopes: expected `array`, got `str`. Write `[admin]`.",
+    ),
+    ("cors: {origins: '*'}", 'FILE:1: cors.origins: expected `array`, got `str`. Write `["*"]`.'),
+    ("hosts: http://gpu-1:11434", "FILE:1: hosts: expected `array`, got `str`"),
     (
         f"keys:\n  - {{name: a, secret: x2345678}}\n  - name: b\n    sha256: {hashlib.sha256(b'x2345678').hexdigest().upper()}",
         "FILE:3: keys[1]: is the same key as that of a. Give each name a key of its own.",
@@ -299,7 +304,7 @@ MISTAKES = [
         )
         for entry in ("http://nas.lan/", "10.0.0.5/8", "nas.lan:99999")
     ),
-    ("images: {allow: nas.lan}", "FILE:1: images.allow: expected `array`, got `str`"),
+    ("images: {allow: nas.lan}", "FILE:1: images.allow: expected `array`, got `str`. Write `[nas.lan]`."),
     ("images: {fetch: sometimes}", "FILE:1: images.fetch: expected `bool`, got `str`"),
     ("images: {max_bytes: 0}", "FILE:1: images.max_bytes: must be a number above 0"),
     *((f"images: {{timeout: {value}}}", "FILE:1: images.timeout: must be a number above 0") for value in ("0", ".inf")),

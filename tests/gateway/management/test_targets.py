@@ -55,9 +55,19 @@ def test_the_hosts_that_are_meant(hosts, wish, default, best, up, down, how, rou
     assert chosen.rounds == tuple(map(tuple, rounds))
 
 
-@pytest.mark.parametrize(("wish", "default"), [(("a", "d"), "all"), (None, ("d",))])
-def test_a_host_that_there_is_not_is_refused_by_name(wish, default):
-    with pytest.raises(InvalidRequest, match="there is no host 'd'; the hosts are a, b, c"):
+@pytest.mark.parametrize(
+    ("wish", "default", "error"),
+    [
+        (("a", "d"), "all", "there is no host 'd'; the hosts are a, b, c"),
+        (None, ("d",), "there is no host 'd'; the hosts are a, b, c"),
+        (("e", "a", "d", "e"), "all", "there is no host 'e' or 'd'; the hosts are a, b, c"),
+        (("any", "a"), "all", "all and any stand alone"),
+        (("d", "all"), "all", "all and any stand alone"),
+        (("demo", "a"), "all", "'demo' is the simulated host, which takes no part in this; the hosts are a, b, c"),
+    ],
+)
+def test_a_host_that_there_is_not_is_refused_by_name(wish, default, error):
+    with pytest.raises(InvalidRequest, match=error):
         choose(UP, wish, default)
 
 
@@ -168,6 +178,7 @@ def test_why_these_hosts(wish, default, why):
         (None, "bc", "b", "has the model, 1 host"),
         (None, "c", "ab", "all, 2 hosts"),
         (("a", "b", "c"), "ab", "ab", "has the model, 2 hosts"),
+        (None, "ba", "ba", "has the model, 2 hosts"),
         (("a", "c"), "", "a", "named, 1 host"),
     ],
 )

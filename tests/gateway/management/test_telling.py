@@ -44,7 +44,7 @@ async def test_who_did_what_to_which_model_on_which_hosts(log):
         {**common, "what": "pull", "model": "tiny-chat", "done": every},
         {**common, "what": "push", "model": "tiny-chat", "done": "host-0"},
         {**common, "what": "create", "model": "mine", "done": every},
-        {**common, "what": "copy", "model": "mine", "done": every},
+        {**common, "what": "copy", "model": "mine", "destination": "yours", "done": every},
         {**common, "what": "delete", "model": "yours", "done": every},
         {**common, "what": "delete", "model": "mine", "done": every},
     ]
@@ -105,10 +105,39 @@ async def test_a_caller_who_leaves_before_all_hosts_have_answered_is_told_of(log
             "event": "management",
             "what": path.removeprefix("/api/"),
             "model": "demo",
+            **({"destination": "mine"} if path == "/api/copy" else {}),
             "done": "host-0",
             "unfinished": "host-1",
         }
     ]
+
+
+@pytest.mark.parametrize("path", ["/api/copy", "/api/delete"])
+async def test_what_did_nothing_for_want_of_the_model_does_not_read_as_done(log, path):
+    async with fleet(2) as (gateway, _):
+        await manage(gateway, path, model="nope", source="nope", destination="mine")
+
+    [line] = told(log)
+    assert (line["missing"], "done" in line) == (True, False)
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["the caller leaves", "the gateway stops"])
+async def test_an_upload_that_ends_before_its_end_is_told_of(log, stops):
+    async def endless():
+        yield b"GGUF"
+        await asyncio.Event().wait()
+
+    async with fleet(2) as (gateway, hosts):
+        sending = asyncio.create_task(gateway.client.post(f"/api/blobs/sha256:{64 * '0'}", content=endless()))
+        await eventually(lambda: all(any(request.upload for request in host.requests) for host in hosts))
+        if stops:
+            gateway.gateway.end_all()
+        else:
+            sending.cancel()
+        await eventually(lambda: told(log))
+        sending.cancel()
+
+    assert told(log) == [{"level": "warning", "event": "management", "what": "blobs", "unfinished": "host-0, host-1"}]
 
 
 async def test_the_line_of_the_request_says_it_too(log):
@@ -128,7 +157,7 @@ async def test_the_line_of_the_request_says_it_too(log):
         "route": "all, 2 hosts",
         "tried": 2,
         "stream": True,
-        "error": "upstream_error",
+        "error": "model_not_found",
     }
     assert "file does not exist" in pulled["detail"]
     assert (deleted["status"], deleted["model"], deleted["error"]) == (404, "nope", "model_not_found")
@@ -148,7 +177,7 @@ def test_every_field_has_a_row(log):
     record = Record(Metrics(), "POST", "/api/pull")
     record.caller, record.asked, record.down = "alice", "m" * 2 * LONGEST, "c"
     call = Call(method="POST", target="/api/pull")
-    tell(record, call, done=["a"], failed={"b": "x" * 2 * LONGEST}, unfinished=["d"])
+    tell(record, call, done=["a"], failed={"b": "x" * 2 * LONGEST}, unfinished=["d"], destination="e", missing=True)
     rows = re.findall(
         r"^\| ((?:`\w+`(?:, )?)+) \|", DOCS.read_text().partition("the event `management`")[2], re.MULTILINE
     )

@@ -37,6 +37,7 @@ REFUSED = [
     (b"{'a':1}", "invalid character '\\'' looking for beginning of object key string"),
     (b'{"a":"\n"}', "invalid character '\\n' in string literal"),
     (b'{"a":NaN}', "invalid character 'N' looking for beginning of value"),
+    (b'{"a":' + b"1" * 5000 + b"}", f"json: cannot unmarshal number {'1' * 5000} into Go value of type int64"),
 ]
 
 
