@@ -23,6 +23,9 @@ from adapters.types import Event, Failure, Finish, Piece, Usage
 WHOLE_LIMIT = 512 * 1024 * 1024
 """The largest answer that is not a stream, in bytes: the vectors of a hundred thousand texts."""
 
+_PIECES = 4096
+"""How many pieces are held before they are made one: a host that sends byte by byte must not fill the memory."""
+
 _ENDS = re.compile(rb'"done":\s*true|"error":').search
 
 
@@ -58,7 +61,8 @@ class RelayDecoder:
         self._model = request.model
         self._limit = LINE_LIMIT if request.stream else WHOLE_LIMIT
         self._stream = request.stream
-        self._rest = bytearray()
+        self._rest: list[bytes] = []
+        self._held = 0
         self._lines = 0
 
     def feed(self, data: bytes) -> list[Event]:
@@ -66,14 +70,12 @@ class RelayDecoder:
         if self.finished:
             return []
         end = data.rfind(b"\n") + 1 if self._stream else 0
-        if len(self._rest) + len(data) - end > self._limit:
+        if self._held + len(data) - end > self._limit:
             return [self._fail(_unreadable(f"a line of more than {self._limit} bytes"))]
-        if not end:
-            self._rest += data
-            return []
-        lines = bytes(self._rest) + data[:end] if self._rest else data[:end]
-        self._rest[:] = data[end:]
-        return self._pass(lines)
+        lines = self._take(data[:end]) if end else b""
+        if end < len(data):
+            self._hold(data[end:])
+        return self._pass(lines) if lines else []
 
     def close(self, *, framed: bool = True) -> list[Event]:
         """Return what the end of the body leaves to say.
@@ -85,8 +87,7 @@ class RelayDecoder:
         """
         if self.finished:
             return []
-        rest = bytes(self._rest)
-        self._rest.clear()
+        rest = self._take(b"")
         if rest.strip():
             return self._end(rest, framed=framed)
         if not framed:
@@ -94,6 +95,22 @@ class RelayDecoder:
         if not self._lines:
             return [self._fail(_unreadable("the body is empty"))]
         return [self._finish(Usage(completion=self._lines, estimated=True))]
+
+    def _take(self, more: bytes) -> bytes:
+        """Return what was held back, and what follows it."""
+        if not self._rest:
+            return more
+        taken = b"".join((*self._rest, more))
+        self._rest.clear()
+        self._held = 0
+        return taken
+
+    def _hold(self, piece: bytes) -> None:
+        """Keep what is no whole line yet."""
+        self._rest.append(piece)
+        self._held += len(piece)
+        if len(self._rest) > _PIECES:
+            self._rest[:] = [b"".join(self._rest)]
 
     def _pass(self, lines: bytes) -> list[Event]:
         """Return whole lines as they are, up to the one that ends the answer."""
