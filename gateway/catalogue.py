@@ -85,6 +85,8 @@ class Catalogue:
         A prompt that does not fit is refused unless someone said that it may be cut; a native one is the host's affair.
         """
         settings = self._settings.get(key, _NOTHING)
+        if settings is _NOTHING and isinstance(request, ChatRequest):  # most requests: it saves making each twice
+            return request if request.truncate is not None else msgspec.structs.replace(request, truncate=False)
         if isinstance(request, NativeRequest):
             changes = changes_by(
                 request,
@@ -94,8 +96,6 @@ class Catalogue:
                 truncate=settings.truncate,
             )
             return msgspec.structs.replace(request, changes=changes) if changes else request
-        if settings is _NOTHING and isinstance(request, ChatRequest):  # most requests: it saves making each twice
-            return request if request.truncate is not None else msgspec.structs.replace(request, truncate=False)
         options = {**settings.options, **request.options}
         stop = options.pop("stop", ())
         said: dict[str, Any] = {

@@ -112,7 +112,7 @@ class Exchange:
         worst: HostError | None = None
         lack: LacksCapability | None = None
         chances = 1  # a request that hosts fail over may be the reason itself, so it is not taken to all of them
-        candidates = await self._first_candidates()
+        candidates = self._candidates(tried) or await self._others()
         while candidates:
             choice = self._choose(candidates)
             try:
@@ -176,8 +176,8 @@ class Exchange:
         """Let go of the host. One that still works on the answer is stopped by closing its connection."""
         self._release()
 
-    async def _first_candidates(self) -> list[Candidate]:
-        """Return who can be asked at first.
+    async def _others(self) -> list[Candidate]:
+        """Return who can be asked at first where no host is known to have the model.
 
         What a native caller asks of a model that no host is known to have is for a host to judge: it says what is
         wrong with the name in its own words, and may have means of its own, such as Ollama's cloud.
@@ -185,13 +185,12 @@ class Exchange:
         Raises:
             GatewayError: Nobody can be asked.
         """
-        candidates = self._candidates(set())
         relayed = isinstance(self.request, NativeRequest)
-        if not candidates and not (relayed and not self.request.model):
+        if self.request.model or not relayed:
             await self._fleet.refresh()  # it may have been pulled a moment ago
             candidates = self._candidates(set())
-        if candidates or not relayed:
-            return candidates
+            if candidates or not relayed:
+                return candidates
         if self.request.model and self._fleet.down(self._key):
             raise absent(self._fleet, self._catalogue, self._key, self.request.model)
         self._judge = self._fleet.judge(self._catalogue.target(self.request.model))
