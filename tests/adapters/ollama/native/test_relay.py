@@ -386,3 +386,15 @@ def test_a_native_request_has_its_reader_and_its_refusals() -> None:
     assert isinstance(reader, RelayDecoder)
     assert whole([*reader.feed(FIRST), *reader.feed(LAST)]) == FIRST + LAST
     assert isinstance(decode_refusal(STREAM, 500, MEMORY), OutOfMemory)
+
+
+def test_a_line_of_many_pieces_comes_out_whole_and_is_held_in_few() -> None:
+    line = b'{"message":{"content":"%b"},"done":false}\n' % (b"x" * 2 * relay._PIECES)
+    decoder = RelayDecoder(decode_request(CHAT, b'{"model":"m"}'))
+    held, events = 0, []
+    for place in range(len(line)):
+        events += decoder.feed(line[place : place + 1])
+        held = max(held, len(decoder._rest))
+
+    assert events == [Piece(line)]
+    assert held <= relay._PIECES
