@@ -252,7 +252,7 @@ async def test_when_the_only_host_refuses_the_caller_need_not_send_the_rest():
 
 
 async def test_a_host_that_hangs_while_it_is_asked_does_not_keep_the_caller_for_ever(hosts, monkeypatch):
-    monkeypatch.setattr("gateway.api.native.blobs._LOOK", Timeouts(total=0.2))
+    monkeypatch.setattr("gateway.api.native.blobs.QUICK", Timeouts(total=0.2))
     async with running(*hosts[:2]) as gateway:
         hosts[1].script(Hang(path=ROUTE))
         answer = await gateway.client.post(PATH, content=DATA)

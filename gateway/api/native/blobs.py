@@ -12,7 +12,7 @@ from gateway.api.body import body_length, body_pieces
 from gateway.api.ending import Ending
 from gateway.api.giving import answer_headers
 from gateway.hop import Timeouts
-from gateway.management.asking import ask_each
+from gateway.management.asking import QUICK, ask_each
 from gateway.management.outcome import outcome, verdict
 from gateway.management.targets import wished
 from gateway.management.telling import note, tell
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from gateway.record import Record
 
 Answers: TypeAlias = "dict[str, HostAnswer | GatewayError]"
-
-_LOOK = Timeouts(connect=5.0, total=30.0)
-"""How long a host may take to tell whether it has a blob."""
 
 _STORE = 300.0
 """Seconds that a host may take after the last byte to put a blob in its place, which it has checked as it came."""
@@ -69,7 +66,7 @@ class Blobs:
         failed: Answers = {}
         for labels in targets.rounds:
             answers = await ask_each(
-                (self._managed.hosts[label] for label in labels), lambda _: look(digest), timeouts=_LOOK
+                (self._managed.hosts[label] for label in labels), lambda _: look(digest), timeouts=QUICK
             )
             if any(isinstance(said, HostAnswer) for said in answers.values()):
                 return answers
