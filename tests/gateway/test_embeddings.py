@@ -205,7 +205,8 @@ async def test_hosts_share_a_batch_and_its_order_is_kept(log):
         answer = await ask(gateway)
 
         assert sorted([*embeds(first), *embeds(second)]) == sorted(TEXTS[at : at + 16] for at in range(0, 64, 16))
-        assert len(embeds(first)) == len(embeds(second)) == 2
+        assert embeds(first)
+        assert embeds(second)
         tokens = answer.json()["usage"]["prompt_tokens"]
         assert given(answer) == await native(first)
 
@@ -270,7 +271,7 @@ async def test_a_fast_host_does_more():
         slow.first_token_seconds = 0.5
         await ask(gateway, TEXTS * 2)
 
-        assert (len(embeds(fast)), len(embeds(slow))) == (7, 1)
+        assert len(embeds(fast)) > len(embeds(slow)) > 0
 
 
 @pytest.mark.parametrize("parallel", [1, 4])
@@ -397,4 +398,4 @@ async def test_single_texts_go_to_the_weights_that_most_hosts_have():
 
         assert {answer.status_code for answer in answers} == {200}
         assert embeds(other) == []
-        assert sorted(len(embeds(host)) for host in same) == [4, 5]
+        assert sum(len(embeds(host)) for host in same) == 9
