@@ -205,8 +205,7 @@ async def test_hosts_share_a_batch_and_its_order_is_kept(log):
         answer = await ask(gateway)
 
         assert sorted([*embeds(first), *embeds(second)]) == sorted(TEXTS[at : at + 16] for at in range(0, 64, 16))
-        assert embeds(first)
-        assert embeds(second)
+        assert all(embeds(each) for each in (first, second))
         tokens = answer.json()["usage"]["prompt_tokens"]
         assert given(answer) == await native(first)
 
