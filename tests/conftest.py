@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn.server
 from hypothesis import settings
+
+from gateway.log import set_up
 
 pytest_plugins = ("pytester",)
 
@@ -37,3 +41,31 @@ def _servers_end_at_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uvicorn.server, "asyncio", _Hurried())
         yield
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[Any]]]:
+    """Return what has been logged so far."""
+    monkeypatch.setattr("gateway.log._write", None)
+    file = (tmp_path / "log").open("wb")
+    set_up("json", file)
+    yield lambda: [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    file.close()
+
+
+@pytest.fixture
+def broken_at_the_third(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], None]:
+    """Return what gives a class of encoders a defect: its third call of `encode` fails as no encoder should."""
+
+    def give_defect(encoder: type) -> None:
+        encode, calls = encoder.encode, []  # type: ignore[attr-defined]
+
+        def break_down(self: object, pieces: object) -> object:
+            calls.append(pieces)
+            if len(calls) == 3:
+                raise KeyError("marmalade")
+            return encode(self, pieces)
+
+        monkeypatch.setattr(encoder, "encode", break_down)
+
+    return give_defect

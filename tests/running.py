@@ -126,6 +126,16 @@ def chats(host: Simulator) -> list[Any]:
     return [request.json for request in host.requests if request.path == "/api/chat"]
 
 
+async def leave(port: int, sent: bytes, when: Any) -> None:
+    """Send a request, wait until a condition holds, and close the connection."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    await writer.drain()
+    await eventually(when)
+    writer.close()
+    await writer.wait_closed()
+
+
 async def eventually(condition: Any, seconds: float = 20.0) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(seconds):
@@ -133,4 +143,15 @@ async def eventually(condition: Any, seconds: float = 20.0) -> None:
             await asyncio.sleep(0.005)
 
 
-__all__ = ["HostSettings", "Running", "Timeouts", "chats", "events", "eventually", "learning", "running", "text"]
+__all__ = [
+    "HostSettings",
+    "Running",
+    "Timeouts",
+    "chats",
+    "events",
+    "eventually",
+    "learning",
+    "leave",
+    "running",
+    "text",
+]

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 from collections.abc import Callable
 
 import pytest
 import trustme
-
-from gateway.log import set_up
-
-
-@pytest.fixture
-def log(tmp_path, monkeypatch):
-    """Return what has been logged so far."""
-    monkeypatch.setattr("gateway.log._write", None)
-    file = (tmp_path / "log").open("wb")
-    set_up("json", file)
-    yield lambda: [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    file.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,20 @@
-"""How a batch is split: a plan is made of nothing but the texts and what is known of the hosts."""
+"""How a batch is split, which takes nothing but the texts and what is known of the hosts, and who takes which part."""
 
 from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.batch import LEAST, MOST, ROUNDS, plan
+from gateway.batch import LEAST, MOST, ROUNDS, Plan, ask_all, plan
+from gateway.exchange import Exchange
 from gateway.routing import Candidate
 
 ANY = ("",)
@@ -140,3 +147,45 @@ def test_the_parts_are_the_batch_in_order(texts, count, resident):
     assert [text for part in split.parts for text in texts[part]] == texts
     assert all(0 < part.stop - part.start <= 2 * MOST + 1 for part in split.parts)
     assert len(split.parts) <= max(ROUNDS * len(split.hosts), -(-len(texts) // MOST))
+
+
+class Part:
+    """Stands for an exchange: it counts for its host, and is answered when the host's pace lets it."""
+
+    def __init__(self, place: int, host: str, pace: Callable[[], Awaitable[object]], done: Counter[str]) -> None:
+        self._place, self._host, self._pace, self._done = place, host, pace, done
+
+    async def open(self) -> list[int]:
+        await self._pace()
+        self._done[self._host] += 1
+        return [self._place]
+
+    def close(self) -> None:
+        pass
+
+
+async def done(parts: int, paces: Mapping[str, Callable[[], Awaitable[object]]], counts: Counter[str]) -> None:
+    """Ask hosts of certain paces for the parts of a batch, and see that each is answered in its place."""
+    split = Plan(tuple(slice(place, place + 1) for place in range(parts)), tuple(paces))
+    answers: Any = await ask_all(split, lambda place, host: cast(Exchange, Part(place, host, paces[host], counts)))
+    assert answers == [[place] for place in range(parts)]
+
+
+async def test_hosts_of_one_pace_do_as_many_parts():
+    together = asyncio.Barrier(2)
+    counts: Counter[str] = Counter()
+    await done(8, {"one": together.wait, "other": together.wait}, counts)
+
+    assert counts == {"one": 4, "other": 4}
+
+
+async def test_a_host_does_the_parts_that_a_slower_one_has_no_time_for():
+    counts: Counter[str] = Counter()
+
+    async def slowly() -> None:
+        while counts["fast"] < 7:
+            await asyncio.sleep(0)
+
+    await done(8, {"slow": slowly, "fast": partial(asyncio.sleep, 0)}, counts)
+
+    assert counts == {"fast": 7, "slow": 1}

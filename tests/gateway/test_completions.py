@@ -130,18 +130,10 @@ async def test_the_best_of_answers_that_hosts_do_not_weigh(pair):
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "best_of")
 
 
-async def test_a_defect_of_the_gateway_within_a_stream_is_an_error_event_too(pair, monkeypatch):
+async def test_a_defect_of_the_gateway_within_a_stream_is_an_error_event_too(pair, broken_at_the_third):
     first, _ = pair
     first.token_seconds = 0.01
-    encode, calls = StreamEncoder.encode, []
-
-    def break_down(self, batch):
-        calls.append(batch)
-        if len(calls) == 3:
-            raise KeyError("marmalade")
-        return encode(self, batch)
-
-    monkeypatch.setattr(StreamEncoder, "encode", break_down)
+    broken_at_the_third(StreamEncoder)
     async with running(first) as gateway:
         answer = await complete(gateway, stream=True)
         await eventually(lambda: first.in_flight == 0 and gateway.in_flight() == 0)

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.simulator import Simulator, demo, says
-from tests.running import eventually, running
+from tests.running import eventually, leave, running
 
 
 def request(*, stream: bool, cut: int | None = None, size: int = 2) -> bytes:
@@ -23,16 +23,6 @@ def request(*, stream: bool, cut: int | None = None, size: int = 2) -> bytes:
 async def host():
     async with Simulator() as host:
         yield host
-
-
-async def leave(port: int, sent: bytes, when) -> None:
-    """Send a request, wait for a moment, and close the connection."""
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(sent)
-    await writer.drain()
-    await eventually(when)
-    writer.close()
-    await writer.wait_closed()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

@@ -376,25 +376,11 @@ async def test_the_largest_batch_is_asked_for_in_parts_even_of_one_host(host):
         assert len(answer.json()["data"]) == answer.json()["usage"]["prompt_tokens"] == 2048
 
 
-# --- tokens -----------------------------------------------------------------------------------------------------------
-
-
-async def test_tokens_without_their_table_are_refused(host, tmp_path, monkeypatch):
-    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
-    async with running(host) as gateway:
-        one = await ask(gateway, [15339, 1917])
-        several = await ask(gateway, [[15339], [1917]])
-
-    assert (one.status_code, one.json()["error"]["param"]) == (400, "input")
-    assert (several.status_code, several.json()["error"]["param"]) == (400, "input[0]")
-    assert "check_embedding_ctx_length=False" in one.json()["error"]["message"]
-    assert embeds(host) == []
-
-
 async def test_single_texts_go_to_the_weights_that_most_hosts_have():
-    async with serving(RETRAINED, EMBEDDER, EMBEDDER) as (gateway, other, *same):
-        answers = await asyncio.gather(*(ask(gateway, f"text {number}") for number in range(9)))
+    async with serving(RETRAINED, EMBEDDER, EMBEDDER, parallel=9) as (gateway, other, *same):
+        same[0].first_token_seconds = same[1].first_token_seconds = 2
+        asking = [asyncio.create_task(ask(gateway, f"text {number}")) for number in range(9)]
+        await eventually(lambda: sorted(calls for _, _, calls in gateway.gateway.fleet.at_work()) == [4, 5])
 
-        assert {answer.status_code for answer in answers} == {200}
+        assert {answer.status_code for answer in await asyncio.gather(*asking)} == {200}
         assert embeds(other) == []
-        assert sum(len(embeds(host)) for host in same) == 9

@@ -256,18 +256,10 @@ async def test_a_whole_answer_may_end_with_its_connection(pair, stream):
     assert answer.status_code == 200
 
 
-async def test_a_defect_of_the_gateway_within_a_stream_is_an_error_event_too(pair, monkeypatch):
+async def test_a_defect_of_the_gateway_within_a_stream_is_an_error_event_too(pair, broken_at_the_third):
     first, _ = pair
     first.token_seconds = 0.01
-    encode, calls = StreamEncoder.encode, []
-
-    def break_down(self, events):
-        calls.append(events)
-        if len(calls) == 3:
-            raise KeyError("marmalade")
-        return encode(self, events)
-
-    monkeypatch.setattr(StreamEncoder, "encode", break_down)
+    broken_at_the_third(StreamEncoder)
     async with running(first) as gateway:
         answer = await gateway.chat(stream=True)
         await eventually(lambda: first.in_flight == 0 and gateway.in_flight() == 0)

@@ -197,3 +197,15 @@ async def test_a_table_that_comes_later_is_found_and_read_once(tmp_path, monkeyp
 
     assert texts == ["Hello"] * 8
     assert reads == ["early", "input[0]"]
+
+
+async def test_an_embedding_of_token_ids_without_the_table_is_refused_and_no_host_is_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    async with Simulator(models=[demo]) as host, running(host) as gateway:
+        for ids, param in ([15339, 1917], "input"), ([[15339], [1917]], "input[0]"):
+            answer = await gateway.client.post("/v1/embeddings", json={"model": "demo", "input": ids})
+            error = answer.json()["error"]
+
+            assert (answer.status_code, error["param"]) == (400, param)
+            assert "check_embedding_ctx_length=False" in error["message"]
+        assert [request.path for request in host.requests if request.path == "/api/embed"] == []

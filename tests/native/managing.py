@@ -40,6 +40,15 @@ async def manage(gateway: Running, path: str, hosts: str = "", /, **body: Any) -
     return await gateway.client.request(method, path, json=body, headers=headers)
 
 
+async def is_own(gateway: Running, twin: Simulator, path: str, body: Any) -> None:
+    """Hold what comes of a call to what a host of the same kind, and in the same state, answers by itself."""
+    answer = await manage(gateway, path, **body)
+    async with httpx2.AsyncClient(base_url=twin.url, trust_env=False) as client:
+        own = await client.post(path, json=body)
+    assert (answer.status_code, answer.content) == (own.status_code, own.content)
+    assert answer.headers["content-type"] == own.headers["content-type"]
+
+
 def lines(answer: httpx2.Response) -> list[Any]:
     """Return the lines of a stream."""
     assert answer.headers["content-type"] == "application/x-ndjson"

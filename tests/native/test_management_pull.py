@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx2
 import pytest
 
 from adapters.ollama.answer import LINE_LIMIT
@@ -10,7 +9,7 @@ from gateway.config import ModelSettings, Timeouts
 from gateway.simulator import Simulator
 from gateway.simulator.faults import Cut, Drip, Reply, error_line, refusal
 from tests.gateway.simulator.tiny import tiny_chat
-from tests.native.managing import asked, fleet, have, lines, manage, see_nothing, statuses
+from tests.native.managing import asked, fleet, have, is_own, lines, manage, see_nothing, statuses
 from tests.running import running
 
 PULL = "/api/pull"
@@ -54,15 +53,10 @@ async def test_with_one_host_everything_is_its_own_to_the_byte(body, stream):
     body = body if stream else {**body, "stream": False}
     async with (
         Simulator(registry=[tiny_chat]) as one,
-        Simulator(registry=[tiny_chat]) as other,
+        Simulator(registry=[tiny_chat]) as twin,
         running(one) as gateway,
     ):
-        answer = await manage(gateway, PULL, **body)
-        async with httpx2.AsyncClient(base_url=other.url, trust_env=False) as client:
-            own = await client.post(PULL, json=body)
-
-    assert (answer.status_code, answer.content) == (own.status_code, own.content)
-    assert answer.headers["content-type"] == own.headers["content-type"]
+        await is_own(gateway, twin, PULL, body)
 
 
 async def test_what_does_not_exist_is_told_with_all_hosts_by_name():

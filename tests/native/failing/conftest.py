@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from gateway.fleet import prober
-from gateway.log import set_up
 from gateway.simulator import Simulator
 from tests.gateway.test_failover import QUICK
 from tests.native.failing.asking import Served
@@ -46,13 +44,3 @@ async def served(serving: Served) -> Served:
     for host in serving[:2]:
         host.requests.clear()
     return serving
-
-
-@pytest.fixture
-def log(tmp_path, monkeypatch):
-    """Return what has been logged so far."""
-    monkeypatch.setattr("gateway.log._write", None)
-    file = (tmp_path / "log").open("wb")
-    set_up("json", file)
-    yield lambda: [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    file.close()

@@ -103,18 +103,10 @@ async def test_a_host_that_drips_is_slow_and_right(pair):
     assert text(answer).endswith("You said: hi")
 
 
-async def test_a_defect_of_the_gateway_within_a_stream_is_an_error_line_too(pair, monkeypatch):
+async def test_a_defect_of_the_gateway_within_a_stream_is_an_error_line_too(pair, broken_at_the_third):
     first, _ = pair
     first.token_seconds = 0.01
-    encode, calls = RelayEncoder.encode, []
-
-    def break_down(self, events):
-        calls.append(events)
-        if len(calls) == 3:
-            raise KeyError("marmalade")
-        return encode(self, events)
-
-    monkeypatch.setattr(RelayEncoder, "encode", break_down)
+    broken_at_the_third(RelayEncoder)
     async with running(first) as gateway:
         answer = await ask(gateway)
         await eventually(lambda: first.in_flight == 0 and gateway.in_flight() == 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -13,23 +12,13 @@ from gateway.simulator import Simulator, demo, says
 from gateway.simulator.faults import Hang
 from tests.native.failing.asking import ask, asked, either, order
 from tests.native.trio import CHAT, EMBED, EMBEDDINGS, GENERATE, HI, TEXT, lines
-from tests.running import eventually, running
+from tests.running import eventually, leave, running
 
 UNLOAD = {"messages": [], "keep_alive": 0}
 
 
 def raw_request(path: str, body: bytes) -> bytes:
     return f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
-
-
-async def leave(port: int, sent: bytes, when: Any) -> None:
-    """Send a request, wait for a moment, and close the connection."""
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(sent)
-    await writer.drain()
-    await eventually(when)
-    writer.close()
-    await writer.wait_closed()
 
 
 @either

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 
-import pytest
 import pytest_asyncio
 
-from gateway.log import set_up
 from tests.native.trio import Trio, trio
 
 
@@ -24,13 +21,3 @@ async def three(serving: Trio) -> AsyncIterator[Trio]:
     await serving.renew()
     yield serving
     await serving.settled()
-
-
-@pytest.fixture
-def log(tmp_path, monkeypatch):
-    """Return what has been logged so far."""
-    monkeypatch.setattr("gateway.log._write", None)
-    file = (tmp_path / "log").open("wb")
-    set_up("json", file)
-    yield lambda: [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    file.close()
