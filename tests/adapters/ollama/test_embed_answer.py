@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -149,7 +149,7 @@ def test_another_number_of_vectors_than_inputs_is_wrong(count: int) -> None:
 
 
 @pytest.mark.parametrize("dimensions", [None, 1, 2, 3])
-@pytest.mark.parametrize("vectors", [[[1, 2], [3]], [[1], [2, 3]]])
+@pytest.mark.parametrize("vectors", [[[1, 2], [3]], [[1], [2, 3]], [[0.5, 0.5], [0.5, 0.5, 0]]])
 def test_vectors_of_unequal_length_are_the_hosts_fault(vectors: list[list[int]], dimensions: int | None) -> None:
     found = decoded(body(vectors), inputs=2, dimensions=dimensions)
 
@@ -257,6 +257,7 @@ odd_rows = st.recursive(words, lambda inner: st.lists(inner, max_size=3) | st.di
     before=st.dictionaries(st.sampled_from(["model", "a", '"embeddings":[[']), odd_rows, max_size=2),
     after=st.dictionaries(st.sampled_from(["prompt_eval_count", "b", "c"]), odd_rows, max_size=2),
 )
+@example(embeddings=[[0.0, 0.0], [0.0, 0.0, 0]], before={}, after={})
 def test_the_fast_way_finds_what_the_thorough_one_finds(embeddings: Any, before: Any, after: Any) -> None:
     # Spaces after commas are all that keeps an answer from the fast way.
     whole = {**before, "embeddings": embeddings, **after}
